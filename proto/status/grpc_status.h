@@ -1,0 +1,21 @@
+// The one translator between absl::Status and grpc::Status. Codes are the same numbers on both sides.
+#ifndef PARITY_PROTO_STATUS_GRPC_STATUS_H_
+#define PARITY_PROTO_STATUS_GRPC_STATUS_H_
+
+#include <grpcpp/support/status.h>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace parity {
+
+// Same code, same message.
+grpc::Status ToGrpcStatus(const absl::Status& status);
+absl::Status FromGrpcStatus(const grpc::Status& status);
+
+// Same code; message becomes "<subject>: <message>". OK stays OK.
+absl::Status Annotate(const absl::Status& status, absl::string_view subject);
+
+}  // namespace parity
+
+#endif  // PARITY_PROTO_STATUS_GRPC_STATUS_H_

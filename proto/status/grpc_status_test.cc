@@ -1,0 +1,53 @@
+#include "proto/status/grpc_status.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/status/statusor.h"
+#include "proto/status/status_macros.h"
+
+namespace parity {
+namespace {
+
+TEST(GrpcStatusTest, EveryCodeSurvivesTheRoundTrip) {
+  for (int code = 1; code <= 16; ++code) {
+    const absl::Status status(static_cast<absl::StatusCode>(code), "why");
+    const grpc::Status wire = ToGrpcStatus(status);
+    EXPECT_EQ(wire.error_code(), code);
+    EXPECT_EQ(FromGrpcStatus(wire), status);
+  }
+  EXPECT_TRUE(ToGrpcStatus(absl::OkStatus()).ok());
+  EXPECT_TRUE(FromGrpcStatus(grpc::Status::OK).ok());
+}
+
+TEST(GrpcStatusTest, AnnotatePutsTheSubjectInFront) {
+  const absl::Status status = Annotate(absl::NotFoundError("no such run"), "run 'a'");
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(status.message(), "run 'a': no such run");
+  EXPECT_TRUE(Annotate(absl::OkStatus(), "run 'a'").ok());
+}
+
+absl::StatusOr<int> Half(int value) {
+  if (value % 2 != 0) return absl::InvalidArgumentError("odd");
+  return value / 2;
+}
+
+absl::StatusOr<int> Quarter(int value) {
+  ASSIGN_OR_RETURN(const int half, Half(value));
+  ASSIGN_OR_RETURN(const int quarter, Half(half));
+  return quarter;
+}
+
+absl::Status CheckQuarter(int value) {
+  RETURN_IF_ERROR(Quarter(value).status());
+  return absl::OkStatus();
+}
+
+TEST(StatusMacrosTest, ReturnTheFirstErrorAndMoveValues) {
+  EXPECT_EQ(Quarter(12).value(), 3);
+  EXPECT_EQ(Quarter(6).status().message(), "odd");
+  EXPECT_TRUE(CheckQuarter(4).ok());
+  EXPECT_EQ(CheckQuarter(5).message(), "odd");
+}
+
+}  // namespace
+}  // namespace parity
