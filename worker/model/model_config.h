@@ -1,4 +1,5 @@
-// What a model's metadata say of its forward pass: read once, proven against the tensors' shapes, then trusted.
+// What a model's metadata say of its forward pass: read once, proven against the tensors' shapes,
+// then trusted.
 #ifndef PARITY_WORKER_MODEL_MODEL_CONFIG_H_
 #define PARITY_WORKER_MODEL_MODEL_CONFIG_H_
 
@@ -33,10 +34,11 @@ struct ModelConfig {
   float rope_base;
   float rope_freq_scale = 1.0f;
   kernels::Activation activation = kernels::Activation::kSilu;
-  bool tied_embeddings;   // no output.weight: logits use token_embd
+  bool tied_embeddings;  // no output.weight: logits use token_embd
 };
 
-// Tensors of one layer; pointers into the file's table, null when the file has none (all optional ones are biases).
+// Tensors of one layer; pointers into the file's table, null when the file has none (all optional
+// ones are biases).
 struct LayerTensors {
   const TensorInfo* attn_norm;
   const TensorInfo *wq, *wk, *wv, *wo;
@@ -47,17 +49,19 @@ struct LayerTensors {
 
 struct ModelTensors {
   const TensorInfo* token_embd;
-  const TensorInfo* output;       // == token_embd when tied
+  const TensorInfo* output;  // == token_embd when tied
   const TensorInfo* output_norm;
   const TensorInfo* rope_freqs = nullptr;  // [rope_dims/2] F32
   std::vector<LayerTensors> layers;
 };
 
-// Reads and checks the metadata. Errors: UNIMPLEMENTED naming the architecture or feature this build lacks ("architecture
-// 'mamba' is not supported; supported: llama"), INVALID_ARGUMENT naming key, value found and what was expected.
+// Reads and checks the metadata. Errors: UNIMPLEMENTED naming the architecture or feature this
+// build lacks ("architecture 'mamba' is not supported; supported: llama"), INVALID_ARGUMENT naming
+// key, value found and what was expected.
 absl::StatusOr<ModelConfig> ReadConfig(const GgufFile& file);
 
-// Finds every tensor and proves its shape and type against the config. Errors name the tensor, found and expected.
+// Finds every tensor and proves its shape and type against the config. Errors name the tensor,
+// found and expected.
 absl::StatusOr<ModelTensors> FindTensors(const GgufFile& file, const ModelConfig& config);
 
 // The type with the most bytes among 2-D tensors, "Q4_1"; "" for a vocabulary-only file.

@@ -22,29 +22,37 @@ struct EncodeOptions {
 // Threading: immutable, thread-safe.
 class Tokenizer {
  public:
-  // Errors: UNIMPLEMENTED naming tokenizer.ggml.model or .pre when this build lacks it; INVALID_ARGUMENT naming the key.
-  // A vocabulary-only file is enough.
+  // Errors: UNIMPLEMENTED naming tokenizer.ggml.model or .pre when this build lacks it;
+  // INVALID_ARGUMENT naming the key. A vocabulary-only file is enough.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Create(const model::GgufFile& file);
   virtual ~Tokenizer() = default;
 
-  // Ids of `text`; invalid UTF-8 is encoded byte by byte. INVALID_ARGUMENT when over 4 MiB or a byte has no token.
-  virtual absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text, const EncodeOptions& options) const = 0;
+  // Ids of `text`, as libllama's: a byte-level BPE vocabulary sees each invalid UTF-8 byte as
+  // U+FFFD, a SentencePiece one sees the byte itself. INVALID_ARGUMENT when over 4 MiB or a byte
+  // has no token.
+  virtual absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text,
+                                                      const EncodeOptions& options) const = 0;
 
-  // Bytes of the ids, exactly; control tokens print nothing unless print_special.
-  // INVALID_ARGUMENT naming index and id when one is outside the vocabulary.
-  virtual absl::StatusOr<std::string> Decode(absl::Span<const int32_t> ids, bool print_special) const = 0;
+  // Bytes of the ids, exactly: Decode(Encode(text)) is text wherever that is valid UTF-8. A space
+  // that Encode put in front (SentencePiece: at the start and behind a special token) is taken off.
+  // Control tokens print nothing unless print_special. INVALID_ARGUMENT naming index and id when
+  // one is outside the vocabulary.
+  virtual absl::StatusOr<std::string> Decode(absl::Span<const int32_t> ids,
+                                             bool print_special) const = 0;
 
-  // Bytes one token adds to the text (possibly part of a UTF-8 sequence). REQUIRES: 0 <= id < vocabulary().
+  // Bytes one token adds to the text (possibly part of a UTF-8 sequence). REQUIRES: 0 <= id <
+  // vocabulary().
   virtual std::string Piece(int32_t id, bool print_special) const = 0;
 
   virtual int32_t vocabulary() const = 0;
-  // Ids that end a generation: eos and the well-known end texts (<|im_end|>, <|endoftext|>, <|eot_id|>, <end_of_turn> ...).
+  // Ids that end a generation: eos and the well-known end texts (<|im_end|>, <|endoftext|>,
+  // <|eot_id|>, <end_of_turn> ...).
   virtual const std::vector<int32_t>& end_of_generation_ids() const = 0;
   virtual bool IsEndOfGeneration(int32_t id) const = 0;
 };
 
-// Longest prefix of `bytes` that ends on a UTF-8 sequence border: bytes of an unfinished tail are held back, invalid
-// bytes are not.
+// Longest prefix of `bytes` that ends on a UTF-8 sequence border: bytes of an unfinished tail are
+// held back, invalid bytes are not.
 size_t CompleteUtf8Prefix(absl::string_view bytes);
 
 }  // namespace parity::tokenizer
