@@ -90,6 +90,10 @@ struct Stretch {
   bool single_op = false;
 };
 Stretch MeasuredFrom(Name name, absl::Span<const Name> model_names, absl::Span<const Name> recorded);
+// The same for many names at once, in their order; much cheaper than one by one.
+std::vector<Stretch> MeasuredFromAll(absl::Span<const Name> names,
+                                     absl::Span<const Name> model_names,
+                                     absl::Span<const Name> recorded);
 
 // fnmatch(3)-style glob: * ? [..]; '*' crosses dots.
 bool GlobMatches(absl::string_view glob, absl::string_view name);

@@ -1,0 +1,85 @@
+#include "proto/serve/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "proto/serve/tls.h"
+#include "proto/status/status_macros.h"
+
+namespace parity::serve {
+namespace {
+
+// gRPC unlinks an existing socket file before it binds, which would silently take over a running
+// service's address.
+bool SocketAnswers(const std::string& path) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  sockaddr_un name = {};
+  name.sun_family = AF_UNIX;
+  std::memcpy(name.sun_path, path.c_str(), path.size());
+  const bool answers = connect(fd, reinterpret_cast<sockaddr*>(&name), sizeof(name)) == 0;
+  close(fd);
+  return answers;
+}
+
+void EnablePlugins() {
+  static const bool enabled = [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    return true;
+  }();
+  static_cast<void>(enabled);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
+                                                      const std::vector<grpc::Service*>& services) {
+  ASSIGN_OR_RETURN(Address address, ParseAddress(options.address));
+  RETURN_IF_ERROR(MayListen(address, options.tls, options.insecure));
+  ASSIGN_OR_RETURN(auto credentials, ServerCredentials(options.tls));
+  if (!address.socket_path.empty() && SocketAnswers(address.socket_path)) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on ", ToString(address), ": another process serves there"));
+  }
+  EnablePlugins();
+  grpc::ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(options.max_message_bytes);
+  // Two processes on one port would each get some of the calls.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  int bound_port = 0;
+  builder.AddListeningPort(ToString(address), std::move(credentials), &bound_port);
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  auto server = std::unique_ptr<Server>(new Server());
+  server->server_ = builder.BuildAndStart();
+  if (server->server_ == nullptr || bound_port == 0) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", ToString(address),
+                                               ": the address is taken or not this machine's"));
+  }
+  if (address.socket_path.empty()) address.port = static_cast<uint16_t>(bound_port);
+  server->address_ = ToString(address);
+  server->SetServing(true);
+  return server;
+}
+
+Server::~Server() {
+  if (server_ != nullptr) Shutdown(absl::ZeroDuration());
+}
+
+void Server::SetServing(bool serving) {
+  server_->GetHealthCheckService()->SetServingStatus(serving);
+}
+
+void Server::Shutdown(absl::Duration grace) {
+  SetServing(false);
+  server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+}
+
+}  // namespace parity::serve

@@ -1,0 +1,138 @@
+#include "proto/serve/server.h"
+
+#include <grpcpp/generic/generic_stub.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "parity/v1/worker.grpc.pb.h"
+#include "proto/serve/channel.h"
+
+namespace parity::serve {
+namespace {
+
+class EchoWorker final : public v1::Worker::Service {
+  grpc::Status Detokenize(grpc::ServerContext*, const v1::DetokenizeRequest* request,
+                          v1::DetokenizeResponse* response) override {
+    response->set_text(std::string(request->ids_size(), 'x'));
+    return grpc::Status::OK;
+  }
+};
+
+grpc::Status Call(const std::string& address, int ids = 3) {
+  auto channel = OpenChannel(address, {});
+  EXPECT_TRUE(channel.ok()) << channel.status();
+  auto stub = v1::Worker::NewStub(*channel);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  v1::DetokenizeRequest request;
+  v1::DetokenizeResponse response;
+  for (int i = 0; i < ids; ++i) request.add_ids(1 << 30);  // five bytes each on the wire
+  grpc::Status status = stub->Detokenize(&context, request, &response);
+  if (status.ok()) {
+    EXPECT_EQ(response.text().size(), ids);
+  }
+  return status;
+}
+
+// Asks grpc.health.v1 over the wire with hand-made bytes: HealthCheckResponse is {1: status},
+// SERVING 1, NOT_SERVING 2.
+int Health(const std::string& address) {
+  auto channel = OpenChannel(address, {});
+  grpc::GenericStub stub(*channel);
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  grpc::ByteBuffer request, response;
+  grpc::Slice empty("");
+  request = grpc::ByteBuffer(&empty, 1);
+  auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
+  call->StartCall();
+  grpc::Status status;
+  call->Finish(&response, &status, nullptr);
+  void* tag;
+  bool ok;
+  queue.Next(&tag, &ok);
+  if (!status.ok()) return -static_cast<int>(status.error_code());
+  std::vector<grpc::Slice> slices;
+  response.Dump(&slices);
+  std::string bytes;
+  for (const auto& slice : slices) bytes.append(slice.begin(), slice.end());
+  return bytes.size() == 2 && bytes[0] == 8 ? bytes[1] : 0;
+}
+
+TEST(ServerTest, PortZeroServesAndNamesTheBoundPort) {
+  EchoWorker worker;
+  auto server = Server::Start({"127.0.0.1:0", {}, false}, {&worker});
+  ASSERT_TRUE(server.ok()) << server.status();
+  EXPECT_TRUE(absl::StartsWith((*server)->address(), "127.0.0.1:"));
+  EXPECT_FALSE(absl::EndsWith((*server)->address(), ":0"));
+  EXPECT_TRUE(Call((*server)->address()).ok());
+}
+
+TEST(ServerTest, HealthFollowsSetServing) {
+  EchoWorker worker;
+  auto server = Server::Start({"127.0.0.1:0", {}, false}, {&worker});
+  ASSERT_TRUE(server.ok());
+  EXPECT_EQ(Health((*server)->address()), 1);
+  (*server)->SetServing(false);
+  EXPECT_EQ(Health((*server)->address()), 2);
+}
+
+TEST(ServerTest, ATakenPortIsRefused) {
+  EchoWorker worker;
+  auto first = Server::Start({"127.0.0.1:0", {}, false}, {&worker});
+  ASSERT_TRUE(first.ok());
+  EchoWorker other;
+  auto second = Server::Start({(*first)->address(), {}, false}, {&other});
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST(ServerTest, AUnixSocketInUseIsRefusedAndAStaleOneIsNot) {
+  const std::string address = absl::StrCat("unix:", testing::TempDir(), "/serve.sock");
+  EchoWorker worker;
+  auto first = Server::Start({address, {}, false}, {&worker});
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_TRUE(Call(address).ok());
+  EchoWorker other;
+  EXPECT_EQ(Server::Start({address, {}, false}, {&other}).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(Call(address).ok());
+  first->reset();
+  auto again = Server::Start({address, {}, false}, {&other});
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(Call(address).ok());
+}
+
+TEST(ServerTest, BeyondThisMachineIsRefused) {
+  EchoWorker worker;
+  EXPECT_EQ(Server::Start({"0.0.0.0:0", {}, false}, {&worker}).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Server::Start({"127.0.0.1:0", {"missing.pem", "missing.key", ""}, false}, {&worker})
+                .status()
+                .code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST(ServerTest, AnOversizedMessageIsRefused) {
+  EchoWorker worker;
+  auto server = Server::Start({"127.0.0.1:0", {}, false, 1 << 20}, {&worker});
+  ASSERT_TRUE(server.ok());
+  EXPECT_EQ(Call((*server)->address(), (1 << 20) / 5 + 100).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_TRUE(Call((*server)->address(), 1000).ok());
+}
+
+TEST(ServerTest, AfterShutdownNobodyAnswers) {
+  EchoWorker worker;
+  auto server = Server::Start({"127.0.0.1:0", {}, false}, {&worker});
+  ASSERT_TRUE(server.ok());
+  (*server)->Shutdown(absl::Seconds(1));
+  EXPECT_EQ(Call((*server)->address()).error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+}  // namespace
+}  // namespace parity::serve
