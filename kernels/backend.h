@@ -1,13 +1,16 @@
 // The operations of a forward pass, over memory that the backend owns.
 //
-// One forward pass (worker/engine) is written against this interface; CPU, reference and CUDA implement it. Letters:
-// T rows (tokens) of a step, D model width, H heads, G key/value heads, K head size, F feed-forward width, V vocabulary.
+// One forward pass (worker/engine) is written against this interface; CPU, reference and CUDA
+// implement it. Letters: T rows (tokens) of a step, D model width, H heads, G key/value heads, K
+// head size, F feed-forward width, V vocabulary.
 //
-// Threading: one thread at a time per backend; ops run in call order. Errors are sticky: after the first one ops do
-// nothing until TakeStatus() has returned it. Shapes are the caller's duty and are CHECKed.
+// Threading: one thread at a time per backend; ops run in call order. Errors are sticky: after the
+// first one ops do nothing until TakeStatus() has returned it. Shapes are the caller's duty and are
+// CHECKed.
 //
-// Determinism: for one numerics, every op gives the same bits whatever the thread count, the SIMD path, and whatever other
-// rows stand in the same call: the order of each sum is part of the op's definition (kernels/README.md).
+// Determinism: for one numerics, every op gives the same bits whatever the thread count, the SIMD
+// path, and whatever other rows stand in the same call: the order of each sum is part of the op's
+// definition (kernels/README.md).
 #ifndef PARITY_KERNELS_BACKEND_H_
 #define PARITY_KERNELS_BACKEND_H_
 
@@ -35,8 +38,8 @@ struct Matrix {
 struct WeightSource {
   std::string name;  // for errors
   DType dtype;
-  int64_t rows;  // output features
-  int64_t cols;  // input features
+  int64_t rows;                     // output features
+  int64_t cols;                     // input features
   absl::Span<const uint8_t> bytes;  // must outlive the Weight (the mapped file)
 };
 
@@ -101,7 +104,8 @@ enum class RopePairing : uint8_t {
   kHalfSplit,  // rotates (x[j], x[j + dims/2]): qwen, gemma
 };
 
-// theta_j = position * freq_scale * base^(-2j/dims) / factors[j]. Rotates the first `dims` of each head.
+// theta_j = position * freq_scale * base^(-2j/dims) / factors[j]. Rotates the first `dims` of each
+// head.
 struct RopeSpec {
   RopePairing pairing = RopePairing::kAdjacent;
   int32_t dims = 0;
@@ -121,8 +125,8 @@ struct AttentionSpec {
 
 enum class Activation : uint8_t { kSilu, kGeluTanh };
 
-// Host side of a tap: [rows, cols] row-major floats, valid during the call. May be overwritten when the tap asked for
-// substitution: the next op reads what is left.
+// Host side of a tap: [rows, cols] row-major floats, valid during the call. May be overwritten when
+// the tap asked for substitution: the next op reads what is left.
 using TapSink = std::function<absl::Status(absl::Span<float> values, int64_t rows, int64_t cols)>;
 
 class Backend {
@@ -141,22 +145,26 @@ class Backend {
   virtual absl::StatusOr<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape) = 0;
   virtual absl::StatusOr<std::unique_ptr<Buffer>> NewBuffer(int64_t elements) = 0;
 
-  // out[t, :] = row ids[t] of table, dequantised. out: [T, table.cols]. REQUIRES: 0 <= ids[t] < table.rows.
+  // out[t, :] = row ids[t] of table, dequantised. out: [T, table.cols]. REQUIRES: 0 <= ids[t] <
+  // table.rows.
   virtual void Embed(const Weight& table, absl::Span<const int32_t> ids, Matrix out) = 0;
-  // Each group of weight.size() values g of a row: g / sqrt(mean(g^2) + eps) * weight. out may be x.
-  // x, out: [T, n * weight.size()] (n = 1: whole row; n = heads: per head).
+  // Each group of weight.size() values g of a row: g / sqrt(mean(g^2) + eps) * weight. out may be
+  // x. x, out: [T, n * weight.size()] (n = 1: whole row; n = heads: per head).
   virtual void RmsNorm(Matrix x, const Vector& weight, float eps, Matrix out) = 0;
-  // out[t, r] = sum_k weight[r, k] * x[t, k]. x: [T, weight.cols], out: [T, weight.rows]. out must not overlap x.
+  // out[t, r] = sum_k weight[r, k] * x[t, k]. x: [T, weight.cols], out: [T, weight.rows]. out must
+  // not overlap x.
   virtual void MatMul(const Weight& weight, Matrix x, Matrix out) = 0;
   // x[t, :] += bias. x: [T, bias.size()].
   virtual void AddBias(const Vector& bias, Matrix x) = 0;
   // Rotates every head of every row in place. x: [T, n * head_size]; positions: [T].
-  virtual void Rope(const RopeSpec& spec, int32_t head_size, absl::Span<const int32_t> positions, Matrix x) = 0;
+  virtual void Rope(const RopeSpec& spec, int32_t head_size, absl::Span<const int32_t> positions,
+                    Matrix x) = 0;
   // Stores k, v of each row at its place. k, v: [T, G*K]. REQUIRES: position < capacity.
   virtual void AppendKv(int32_t layer, Matrix k, Matrix v, absl::Span<const RowPlace> places) = 0;
   // out[t, h*K..] = softmax(scale * q.k over the positions the row sees) v. q, out: [T, H*K].
   // REQUIRES: the rows' own k, v have been appended.
-  virtual void Attention(const AttentionSpec& spec, Matrix q, absl::Span<const RowPlace> places, Matrix out) = 0;
+  virtual void Attention(const AttentionSpec& spec, Matrix q, absl::Span<const RowPlace> places,
+                         Matrix out) = 0;
   // out = activation(gate) * up, elementwise. All [T, F]. out may be gate or up.
   virtual void GatedActivation(Activation activation, Matrix gate, Matrix up, Matrix out) = 0;
   // out = a + b. out may be a or b.
@@ -164,8 +172,9 @@ class Backend {
   // x *= factor.
   virtual void Scale(float factor, Matrix x) = 0;
 
-  // Brings `value` to `sink`, in forward order. With `substitute`, what the sink leaves is what the next op reads; a
-  // device backend then waits for the sink. A sink's error becomes the sticky status.
+  // Brings `value` to `sink`, in forward order. With `substitute`, what the sink leaves is what the
+  // next op reads; a device backend then waits for the sink. A sink's error becomes the sticky
+  // status.
   virtual void Tap(Matrix value, bool substitute, TapSink sink) = 0;
   // Copies to the host. REQUIRES: out.size() == rows*cols. Waits.
   virtual void Read(Matrix value, absl::Span<float> out) = 0;

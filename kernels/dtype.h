@@ -30,10 +30,10 @@ enum class DType : uint32_t {
 
 struct DTypeTraits {
   DType dtype;
-  const char* name;     // "Q4_1"
-  int block_elements;   // values of one block
-  int block_bytes;      // bytes of one block
-  bool computable;      // the engines here have products for it
+  const char* name;    // "Q4_1"
+  int block_elements;  // values of one block
+  int block_bytes;     // bytes of one block
+  bool computable;     // the engines here have products for it
 };
 
 // Traits of a ggml type id; null for ids this build has never heard of.
@@ -48,7 +48,8 @@ int64_t RowBytes(DType dtype, int64_t elements);
 
 // How products and the attention are computed.
 enum class Numerics : uint8_t {
-  // As llama.cpp's CPU backend does: activations quantised to the weight type's partner, q and probabilities rounded to
+  // As llama.cpp's CPU backend does: activations quantised to the weight type's partner, q and
+  // probabilities rounded to
   // half against an F16 cache.
   kNative,
   // The arbiter: weights dequantised exactly, float activations, long sums in double.

@@ -1,0 +1,148 @@
+#include <glog/logging.h>
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "kernels/conformance/cases.h"
+#include "kernels/conformance/fixtures.h"
+#include "kernels/reference/dequantize.h"
+#include "kernels/reference/reference_product.h"
+
+namespace parity::kernels::conformance {
+namespace {
+
+struct Shape {
+  int64_t rows;  // T
+  int64_t outputs;
+  int64_t inputs;
+};
+
+// Less than one group of output rows, several and a rest; one block, many, an odd number.
+constexpr Shape kBlockShapes[] = {
+    {1, 1, 32}, {3, 17, 96}, {7, 33, 544}, {2, 64, 1536}, {19, 5, 64}};
+constexpr Shape kFloatShapes[] = {{1, 1, 1}, {3, 17, 33}, {2, 5, 7}, {5, 65, 577}, {9, 16, 64}};
+
+// sum |w||x| of one output: the size that rounding errors are relative to.
+double Magnitude(const WeightSource& weight, int64_t row, const ReferenceActivations& x) {
+  std::vector<float> w(weight.cols);
+  Dequantize(weight.dtype, weight.bytes.data() + row * RowBytes(weight.dtype, weight.cols),
+             weight.cols, w.data());
+  double sum = 0;
+  if (x.sums.empty()) {
+    for (int64_t k = 0; k < weight.cols; ++k) sum += std::fabs(w[k] * x.values[k]);
+    return sum;
+  }
+  // Q4_1 adds d q x and m s: each may be larger than their sum. The block's largest |w| and |m| <=
+  // |w| of q = 0 bound both.
+  for (size_t b = 0; b < x.sums.size(); ++b) {
+    double most = 0, activations = std::fabs(x.sums[b]);
+    for (int64_t k = static_cast<int64_t>(b) * 32; k < static_cast<int64_t>(b + 1) * 32; ++k) {
+      most = std::max(most, std::fabs(static_cast<double>(w[k])));
+      activations += std::fabs(x.values[k]);
+    }
+    // |d q| <= |w| + |m|, and random blocks have |m| <= 2^-5.
+    sum += (most + 0x1p-4) * activations;
+  }
+  return sum;
+}
+
+struct Product {
+  Shape shape;
+  DType dtype;
+  std::vector<uint8_t> bytes;
+  std::vector<float> x;
+
+  WeightSource source() const {
+    return {absl::StrCat("w_", Traits(dtype).name), dtype, shape.outputs, shape.inputs, bytes};
+  }
+};
+
+std::vector<float> RunProduct(const Product& p, Backend& backend, int64_t at_once) {
+  auto weight = backend.LoadWeight(p.source());
+  CHECK(weight.ok()) << weight.status();
+  const DeviceMatrix x(backend, p.x, p.shape.rows);
+  const DeviceMatrix out(backend, p.shape.rows, p.shape.outputs);
+  for (int64_t t = 0; t < p.shape.rows; t += at_once) {
+    const int64_t n = std::min(at_once, p.shape.rows - t);
+    backend.MatMul(**weight, x.rows(t, n), out.rows(t, n));
+  }
+  return out.Read();
+}
+
+// native: k float additions in a row, each off by at most kUnit of a partial sum <= the magnitude,
+// in random directions: sqrt(k) of them, twice for safety, and a few for the scales. f32: one
+// rounding on either side, weights rounded to float where the file's d q + m is not one (Q4_1), and
+// double sums.
+std::vector<double> ProductBounds(const Product& p, Numerics numerics,
+                                  const std::vector<float>& expected) {
+  std::vector<double> bounds;
+  const bool blocks = Traits(p.dtype).block_elements > 1;
+  const double additions =
+      blocks ? static_cast<double>(p.shape.inputs) / 16 : static_cast<double>(p.shape.inputs);
+  for (int64_t t = 0; t < p.shape.rows; ++t) {
+    const ReferenceActivations x =
+        PrepareActivations(p.dtype, numerics, p.x.data() + t * p.shape.inputs, p.shape.inputs);
+    for (int64_t r = 0; r < p.shape.outputs; ++r) {
+      const double magnitude = Magnitude(p.source(), r, x);
+      const double rounded = 2 * kUnit * std::fabs(expected[bounds.size()]);
+      if (numerics == Numerics::kNative) {
+        bounds.push_back((4 + 2 * std::sqrt(additions)) * kUnit * magnitude);
+      } else {
+        const double weights = p.dtype == DType::kQ4_1 ? 2 * kUnit : 0;
+        bounds.push_back(rounded + (weights + 1e-13) * magnitude);
+      }
+    }
+  }
+  return bounds;
+}
+
+Case ProductCase(DType dtype, Shape shape, uint32_t seed) {
+  const Product p = {shape, dtype, RandomWeight(dtype, shape.outputs, shape.inputs, seed),
+                     RandomFloats(shape.rows * shape.inputs, seed + 1, 3.0f)};
+  return {absl::StrCat("MatMul_", Traits(dtype).name, "_", shape.rows, "x", shape.outputs, "x",
+                       shape.inputs),
+          shape.rows,
+          [p](Backend& backend, int64_t at_once) { return RunProduct(p, backend, at_once); },
+          [p](Numerics numerics, const std::vector<float>& expected) {
+            return ProductBounds(p, numerics, expected);
+          }};
+}
+
+Case EmbedCase(DType dtype, uint32_t seed) {
+  const int64_t vocabulary = 37, width = 96;
+  const std::vector<uint8_t> bytes = RandomWeight(dtype, vocabulary, width, seed);
+  const std::vector<int32_t> ids = {0, 36, 5, 5, 17, 1};
+  return {absl::StrCat("Embed_", Traits(dtype).name), static_cast<int64_t>(ids.size()),
+          [=](Backend& backend, int64_t at_once) {
+            auto table = backend.LoadWeight({"table", dtype, vocabulary, width, bytes});
+            CHECK(table.ok()) << table.status();
+            const int64_t rows = static_cast<int64_t>(ids.size());
+            const DeviceMatrix out(backend, rows, width);
+            for (int64_t t = 0; t < rows; t += at_once) {
+              const int64_t n = std::min(at_once, rows - t);
+              backend.Embed(**table, absl::MakeConstSpan(ids).subspan(t, n), out.rows(t, n));
+            }
+            return out.Read();
+          },
+          // Dequantisation is exact.
+          [](Numerics, const std::vector<float>& expected) {
+            return std::vector<double>(expected.size(), 0.0);
+          }};
+}
+
+}  // namespace
+
+std::vector<Case> ProductCases() {
+  std::vector<Case> cases;
+  uint32_t seed = 100;
+  for (const DTypeTraits& traits : AllDTypes()) {
+    if (!traits.computable) continue;
+    cases.push_back(EmbedCase(traits.dtype, seed += 2));
+    for (const Shape& shape : traits.block_elements == 1 ? kFloatShapes : kBlockShapes) {
+      cases.push_back(ProductCase(traits.dtype, shape, seed += 2));
+    }
+  }
+  return cases;
+}
+
+}  // namespace parity::kernels::conformance

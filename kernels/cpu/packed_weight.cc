@@ -1,0 +1,115 @@
+#include "kernels/cpu/packed_weight.h"
+
+#include <glog/logging.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <limits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace parity::kernels {
+namespace {
+
+constexpr int64_t kHugePage = int64_t{2} << 20;  // bytes, x86-64
+
+int64_t DivideUp(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
+
+// Aligned memory; null when there is none. Large weights ask for huge pages: a token streams all of
+// them.
+uint8_t* Allocate(int64_t bytes) {
+  const int64_t alignment = bytes >= kHugePage ? kHugePage : 64;
+  const int64_t rounded =
+      DivideUp(bytes, alignment == 64 ? 64 : 4096) * (alignment == 64 ? 64 : 4096);
+  void* memory = nullptr;
+  if (posix_memalign(&memory, alignment, rounded) != 0) return nullptr;
+  if (alignment == kHugePage) madvise(memory, rounded, MADV_HUGEPAGE);  // only advice
+  return static_cast<uint8_t*>(memory);
+}
+
+absl::Status CheckShape(const WeightSource& source) {
+  const DTypeTraits& traits = Traits(source.dtype);
+  if (source.rows <= 0 || source.cols <= 0 || source.cols % traits.block_elements != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "tensor ", source.name, ": ", source.rows, " x ", source.cols, " is no shape for a ",
+        traits.name, " weight (rows of whole blocks of ", traits.block_elements, ")"));
+  }
+  // A file's sizes were checked at load; this guards the arithmetic below.
+  constexpr int64_t kMaxElements = std::numeric_limits<int64_t>::max() / 64;
+  if (source.rows > kMaxElements / source.cols) {
+    return absl::InvalidArgumentError(absl::StrCat("tensor ", source.name, ": ", source.rows, " x ",
+                                                   source.cols, " is too large"));
+  }
+  const int64_t expected = source.rows * RowBytes(source.dtype, source.cols);
+  if (static_cast<int64_t>(source.bytes.size()) != expected) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "tensor ", source.name, ": ", source.bytes.size(), " bytes, expected ", expected));
+  }
+  return absl::OkStatus();
+}
+
+// Packs the blocks of one group of rows.
+void PackGroup(const WeightSource& source, const WeightLayout& layout, int64_t group,
+               int64_t blocks, uint8_t* out) {
+  const int64_t row_bytes = RowBytes(source.dtype, source.cols);
+  const uint8_t* rows[kGroupRows];
+  for (int r = 0; r < kGroupRows; ++r) {
+    const int64_t row = group * kGroupRows + r;
+    rows[r] = row < source.rows ? source.bytes.data() + row * row_bytes : nullptr;
+  }
+  const int64_t step = RowBytes(source.dtype, layout.block_columns);
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t left = source.cols - b * layout.block_columns;
+    layout.pack(rows, left < layout.block_columns ? static_cast<int>(left) : layout.block_columns,
+                out + b * layout.group_block_bytes);
+    if (b + 1 == blocks) break;  // pointers stay inside the source
+    for (const uint8_t*& row : rows) {
+      if (row != nullptr) row += step;
+    }
+  }
+}
+
+}  // namespace
+
+void PackedWeight::Free::operator()(uint8_t* memory) const { std::free(memory); }
+
+PackedWeight::PackedWeight(const WeightSource& source, const WeightLayout& layout)
+    : Weight(source.dtype, source.rows, source.cols),
+      source_(source),
+      layout_(layout),
+      groups_(DivideUp(source.rows, kGroupRows)),
+      blocks_(DivideUp(source.cols, layout.block_columns)) {}
+
+absl::StatusOr<std::unique_ptr<PackedWeight>> PackWeight(const WeightSource& source,
+                                                         Numerics /*numerics*/) {
+  const WeightLayout* layout = FindWeightLayout(source.dtype);
+  if (layout == nullptr) {
+    const DTypeTraits* traits = FindDType(static_cast<uint32_t>(source.dtype));
+    return absl::UnimplementedError(
+        absl::StrCat("tensor ", source.name, ": the cpu engine has no product for type ",
+                     traits != nullptr ? traits->name : absl::StrCat(source.dtype)));
+  }
+  if (absl::Status status = CheckShape(source); !status.ok()) return status;
+  std::unique_ptr<PackedWeight> weight(new PackedWeight(source, *layout));
+  weight->bytes_ = weight->groups() * weight->group_bytes();
+  weight->data_.reset(Allocate(weight->bytes_));
+  if (weight->data_ == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("tensor ", source.name, ": no memory for ", weight->bytes_, " bytes"));
+  }
+  for (int64_t g = 0; g < weight->groups(); ++g) {
+    PackGroup(source, *layout, g, weight->blocks(),
+              weight->data_.get() + g * weight->group_bytes());
+  }
+  return weight;
+}
+
+void DequantizeRow(const PackedWeight& weight, int64_t row, float* out) {
+  CHECK(row >= 0 && row < weight.rows());
+  const int64_t row_bytes = RowBytes(weight.dtype(), weight.cols());
+  weight.layout().dequantize(weight.source().bytes.data() + row * row_bytes, weight.cols(), out);
+}
+
+}  // namespace parity::kernels
