@@ -1,0 +1,41 @@
+// What a write to the store is told and what it answers.
+#ifndef PARITY_COLLECTOR_STORE_APPEND_H_
+#define PARITY_COLLECTOR_STORE_APPEND_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace parity::store {
+
+struct StoreOptions {
+  // Writes are refused while the disk has less free than this. 2 x the WAL's size limit, so that a
+  // checkpoint fits.
+  int64_t min_free_bytes = int64_t{512} << 20;
+  // Group commit: a commit happens when so many bytes are waiting, or the oldest has waited so
+  // long.
+  int64_t commit_bytes = 8 << 20;
+  absl::Duration commit_delay = absl::Milliseconds(5);
+  // Append() blocks while more than this is queued.
+  int64_t max_in_flight_bytes = int64_t{512} << 20;
+};
+
+// What became of one batch.
+struct AppendResult {
+  int64_t stored = 0;
+  int64_t duplicate = 0;    // the key was there with the same bytes
+  int64_t conflicting = 0;  // the key was there with other bytes: the first is kept
+  int64_t superseded = 0;   // imports only: the key was there and was replaced
+  std::string first_conflict;
+};
+
+// Runs on the writer thread once the batch is committed (it then survives kill -9 and power loss),
+// or has failed. Must be quick and must not call back into the store.
+using AppendDone = std::function<void(const absl::StatusOr<AppendResult>&)>;
+
+}  // namespace parity::store
+
+#endif  // PARITY_COLLECTOR_STORE_APPEND_H_

@@ -1,0 +1,222 @@
+// What kinds of files the store meets, and what is left of one after a disaster.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "collector/store/capture_store.h"
+#include "collector/store/test_captures.h"
+
+namespace parity::store {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int kElements = 4096;  // 16 KiB a tensor
+
+std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
+
+void WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+absl::Status OpenStatus(const std::string& path, OpenMode mode) {
+  return CaptureStore::Open(path, mode).status();
+}
+
+TEST(StoreFilesTest, WhatIsNoDatabaseIsRefusedAndLeftAlone) {
+  const std::string path = NewDatabasePath();
+  const std::string text(5000, 'x');
+  WriteFile(path, text);
+  for (const OpenMode mode : {OpenMode::kReadWrite, OpenMode::kReadOnly}) {
+    const absl::Status status = OpenStatus(path, mode);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_EQ(MessageOf(status), path + ": is not a SQLite database");
+  }
+  std::ifstream file(path);
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(file), {}), text);
+}
+
+TEST(StoreFilesTest, AnotherProgramsDatabaseIsRefused) {
+  const std::string path = NewDatabasePath();
+  Query(path, "CREATE TABLE mine(x); PRAGMA application_id = 77");
+  for (const OpenMode mode : {OpenMode::kReadWrite, OpenMode::kReadOnly}) {
+    const absl::Status status = OpenStatus(path, mode);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(MessageOf(status), HasSubstr("another program's database"));
+  }
+}
+
+TEST(StoreFilesTest, ANewerSchemaIsRefused) {
+  const std::string path = NewDatabasePath();
+  ASSERT_TRUE(OpenStatus(path, OpenMode::kReadWrite).ok());
+  Query(path, "PRAGMA user_version = 99");
+  for (const OpenMode mode : {OpenMode::kReadWrite, OpenMode::kReadOnly}) {
+    const absl::Status status = OpenStatus(path, mode);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(MessageOf(status), HasSubstr("has schema version 99, this program knows up to 1"));
+  }
+}
+
+TEST(StoreFilesTest, EmptyMissingAndUnreachableFiles) {
+  const std::string path = NewDatabasePath();
+  EXPECT_TRUE(absl::IsNotFound(OpenStatus(path, OpenMode::kReadOnly)));
+  WriteFile(path, "");
+  EXPECT_THAT(MessageOf(OpenStatus(path, OpenMode::kReadOnly)), HasSubstr("is empty"));
+  EXPECT_TRUE(OpenStatus(path, OpenMode::kReadWrite).ok());
+  EXPECT_TRUE(absl::IsNotFound(OpenStatus(path + ".d/x.db", OpenMode::kReadWrite)));
+  const std::string directory = std::filesystem::path(path).parent_path();
+  EXPECT_THAT(MessageOf(OpenStatus(directory, OpenMode::kReadOnly)), HasSubstr("is a directory"));
+}
+
+TEST(StoreFilesTest, TheSettingsThatWereMeasuredAreSet) {
+  const std::string path = NewDatabasePath();
+  ASSERT_TRUE(OpenStatus(path, OpenMode::kReadWrite).ok());
+  EXPECT_EQ(Query(path, "PRAGMA page_size"), "16384");
+  EXPECT_EQ(Query(path, "PRAGMA journal_mode"), "wal");
+  EXPECT_EQ(Query(path, "PRAGMA auto_vacuum"), "2");  // incremental
+  EXPECT_EQ(Query(path, "PRAGMA integrity_check"), "ok");
+  EXPECT_FALSE(std::filesystem::exists(path + ".lock"));
+  EXPECT_FALSE(std::filesystem::exists(path + "-wal"));
+}
+
+TEST(StoreFilesTest, ReadOnlyFilesAndDirectories) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may write everything";
+  const std::string path = NewDatabasePath();
+  const std::string directory = std::filesystem::path(path).parent_path();
+  {
+    auto store = CaptureStore::Open(path, OpenMode::kReadWrite);
+    ASSERT_TRUE(store.ok());
+    WriteCapture(**store, "run", "team", 1);
+  }
+  using std::filesystem::perms;
+  std::filesystem::permissions(path, perms::owner_read);
+  EXPECT_TRUE(absl::IsPermissionDenied(OpenStatus(path, OpenMode::kReadWrite)));
+  std::filesystem::permissions(directory, perms::owner_read | perms::owner_exec);
+  const absl::Status status = OpenStatus(path, OpenMode::kReadWrite);
+  EXPECT_TRUE(absl::IsPermissionDenied(status)) << status;
+  auto reader = CaptureStore::Open(path, OpenMode::kReadOnly);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ((*reader)->GetRun("run")->captures(0).tensors(), 2);
+  std::filesystem::permissions(directory, perms::owner_all);
+  std::filesystem::permissions(path, perms::owner_all);
+}
+
+// Child: appends frames and reports each committed position, until something fails or it is killed.
+[[noreturn]] void AppendForEver(const std::string& path, int report_fd) {
+  StoreOptions options;
+  options.min_free_bytes = 0;
+  auto store = CaptureStore::Open(path, OpenMode::kReadWrite, options);
+  if (!store.ok()) _exit(100);
+  const auto begun = (*store)->BeginCapture("run", "team", v1::Provenance(), "");
+  if (!begun.ok()) _exit(101);
+  for (int32_t position = 0;; ++position) {
+    const auto result = AppendAndWait(**store, begun->id, BatchOf(MakeFrame(position, kElements)));
+    if (!result.ok()) _exit(static_cast<int>(result.status().code()));
+    if (write(report_fd, &position, sizeof(position)) != sizeof(position)) _exit(102);
+  }
+}
+
+struct Child {
+  pid_t pid = 0;
+  int reports = -1;
+};
+
+Child StartAppending(const std::string& path, rlim_t max_file_bytes) {
+  int fds[2];
+  EXPECT_EQ(pipe(fds), 0);
+  Child child;
+  child.pid = fork();
+  if (child.pid == 0) {
+    close(fds[0]);
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit = {max_file_bytes, max_file_bytes};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    AppendForEver(path, fds[1]);
+  }
+  close(fds[1]);
+  child.reports = fds[0];
+  return child;
+}
+
+// Everything that was reported is there, whole; the last report read is `last`.
+void ExpectAllThere(const std::string& path, int32_t last) {
+  auto store = CaptureStore::Open(path, OpenMode::kReadWrite);
+  ASSERT_TRUE(store.ok()) << store.status();
+  const auto reader = (*store)->OpenCapture("run", "team");
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ((*reader)->capture().status(), v1::CAPTURE_STATUS_INCOMPLETE);
+  const auto rows = (*reader)->ReadTensors();
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  ASSERT_GE(rows->size(), 2u * (last + 1));
+  EXPECT_EQ(rows->size() % 2, 0u) << "half a frame";
+  EXPECT_EQ((*reader)->capture().tensors(), rows->size());
+  for (const TensorRow& row : *rows) {
+    const auto data = (*reader)->ReadData(row);
+    ASSERT_TRUE(data.ok()) << data.status();
+    ASSERT_EQ(tensor::Checksum(*data), row.checksum);
+  }
+  EXPECT_EQ(Query(path, "PRAGMA integrity_check"), "ok");
+}
+
+TEST(StoreFilesTest, WhatWasCommittedSurvivesKillNine) {
+  const std::string path = NewDatabasePath();
+  const Child child = StartAppending(path, RLIM_INFINITY);
+  int32_t last = -1;
+  while (last < 50 && read(child.reports, &last, sizeof(last)) == sizeof(last)) {
+  }
+  ASSERT_EQ(last, 50);
+  kill(child.pid, SIGKILL);
+  int status = 0;
+  ASSERT_EQ(waitpid(child.pid, &status, 0), child.pid);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  while (read(child.reports, &last, sizeof(last)) == sizeof(last)) {
+  }
+  close(child.reports);
+  ExpectAllThere(path, last);
+}
+
+TEST(StoreFilesTest, AFullDiskIsResourceExhaustedAndLeavesNothingHalfWritten) {
+  const std::string path = NewDatabasePath();
+  const Child child = StartAppending(path, 2 << 20);
+  int32_t last = -1;
+  while (read(child.reports, &last, sizeof(last)) == sizeof(last)) {
+  }
+  close(child.reports);
+  int status = 0;
+  ASSERT_EQ(waitpid(child.pid, &status, 0), child.pid);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(absl::StatusCode::kResourceExhausted));
+  EXPECT_GT(last, 5);
+  ExpectAllThere(path, last);
+}
+
+TEST(StoreFilesTest, ADamagedFileIsDataLossNotACrash) {
+  const std::string path = NewDatabasePath();
+  {
+    auto store = CaptureStore::Open(path, OpenMode::kReadWrite);
+    ASSERT_TRUE(store.ok());
+    WriteCapture(**store, "run", "team", 3);
+  }
+  Query(path,
+        "UPDATE tensors SET blob_offset = 1 << 40 WHERE position = 0;"
+        "UPDATE tensors SET bytes = 12 WHERE position = 1");
+  auto store = CaptureStore::Open(path, OpenMode::kReadOnly);
+  ASSERT_TRUE(store.ok());
+  const auto reader = (*store)->OpenCapture("run", "team");
+  RowFilter filter;
+  filter.last_position = 0;
+  const auto rows = (*reader)->ReadTensors(filter);
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_TRUE(absl::IsDataLoss((*reader)->ReadData((*rows)[0]).status()));
+  EXPECT_TRUE(absl::IsDataLoss((*reader)->ReadTensors().status()));
+}
+
+}  // namespace
+}  // namespace parity::store

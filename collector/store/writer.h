@@ -1,0 +1,102 @@
+// The one thread that writes: group commit for batches, a transaction of its own for everything
+// else.
+#ifndef PARITY_COLLECTOR_STORE_WRITER_H_
+#define PARITY_COLLECTOR_STORE_WRITER_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "collector/store/append.h"
+#include "collector/store/batch_inserter.h"
+#include "collector/store/database.h"
+#include "collector/store/tensor_batch.h"
+
+namespace parity::store {
+
+// Everything is done in the order of the calls. All methods may be called from any thread but the
+// writer's own.
+class Writer {
+ public:
+  // A task runs inside a transaction that is committed when it returns OK and rolled back
+  // otherwise.
+  using Task = std::function<absl::Status(Database&, BatchInserter&)>;
+  enum class Kind {
+    kAdds,   // refused while the disk is nearly full
+    kFrees,  // allowed then: deletion. Afterwards the file is shrunk and the WAL emptied.
+  };
+
+  static absl::StatusOr<std::unique_ptr<Writer>> Start(std::unique_ptr<Database> database,
+                                                       const StoreOptions& options);
+  // Finishes what is queued, empties the WAL, closes the connection.
+  ~Writer();
+
+  // Blocks while more than options.max_in_flight_bytes is queued.
+  void Append(int64_t capture_id, TensorBatch batch, bool replace, AppendDone done);
+
+  // Waits for the task and returns its status, or why it could not be committed.
+  absl::Status Run(Kind kind, Task task);
+
+ private:
+  struct Item {
+    int64_t capture_id = 0;
+    TensorBatch batch;
+    bool replace = false;
+    AppendDone done;
+    std::function<void()> exclusive;  // set: this instead of a batch
+  };
+  struct Pending {
+    AppendDone done;
+    AppendResult result;
+  };
+
+  Writer(std::unique_ptr<Database> database, const StoreOptions& options)
+      : options_(options), database_(std::move(database)) {}
+
+  void Loop();
+  // Next item; false: none came by `deadline` (the queue is empty), or all is done.
+  bool Pop(absl::Time deadline, Item& item);
+  bool WantsMore() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !queue_.empty() || stopping_;
+  }
+  bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return queued_bytes_ <= options_.max_in_flight_bytes;
+  }
+  void Push(Item item) ABSL_LOCKS_EXCLUDED(mutex_);
+  void AppendItem(Item& item);
+  absl::Status CommitGroup();
+  void FailGroup(const absl::Status& status);
+  absl::Status RunTask(Kind kind, const Task& task);
+  absl::Status RunInTransaction(const Task& task);
+  absl::Status CheckWritable();
+  void NoteFailure(const absl::Status& status);
+
+  const StoreOptions options_;
+  const std::unique_ptr<Database> database_;
+  std::unique_ptr<BatchInserter> inserter_;  // before database_: goes first
+
+  // Writer thread only.
+  bool group_open_ = false;
+  int64_t group_bytes_ = 0;
+  absl::Time group_deadline_ = absl::InfiniteFuture();
+  std::vector<Pending> pending_;
+  absl::Status broken_;  // a failed write or sync: what is on the disk is not known any more
+
+  absl::Mutex mutex_;
+  std::deque<Item> queue_ ABSL_GUARDED_BY(mutex_);
+  int64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace parity::store
+
+#endif  // PARITY_COLLECTOR_STORE_WRITER_H_
