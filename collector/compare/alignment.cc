@@ -1,0 +1,103 @@
+#include "collector/compare/alignment.h"
+
+#include <algorithm>
+#include <future>
+#include <limits>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "proto/checkpoint/name.h"
+#include "proto/status/status_macros.h"
+
+namespace parity::compare {
+namespace {
+
+constexpr size_t kMaxGlobBytes = 256;  // a checkpoint name has at most 128
+
+absl::StatusOr<store::RowFilter> FilterFor(const store::CaptureReader& reader,
+                                           const v1::CompareRequest& request) {
+  store::RowFilter filter;
+  filter.with_statistics = false;
+  filter.first_position = request.first_position();
+  if (request.has_last_position()) filter.last_position = request.last_position();
+  if (filter.first_position < 0 || filter.last_position < filter.first_position) {
+    return absl::InvalidArgumentError(absl::StrCat("positions ", filter.first_position, " to ",
+                                                   filter.last_position,
+                                                   ", expected 0 <= first <= last"));
+  }
+  if (request.checkpoints().empty()) return filter;
+  for (const std::string& glob : request.checkpoints()) {
+    if (glob.size() > kMaxGlobBytes) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("a checkpoint glob of ", glob.size(), " bytes, at most ", kMaxGlobBytes));
+    }
+  }
+  for (const store::CheckpointInfo& info : reader.checkpoints()) {
+    filter.checkpoints.push_back(
+        std::any_of(request.checkpoints().begin(), request.checkpoints().end(),
+                    [&](const std::string& g) { return checkpoint::GlobMatches(g, info.name); }));
+  }
+  return filter;
+}
+
+// The names of both readers in forward order; `reference` and `candidate` receive each reader's
+// indices into them.
+std::vector<std::string> MergeNames(const store::CaptureReader& a, const store::CaptureReader& b,
+                                    std::vector<int32_t>& reference,
+                                    std::vector<int32_t>& candidate) {
+  std::vector<const store::CheckpointInfo*> infos;
+  for (const store::CheckpointInfo& info : a.checkpoints()) infos.push_back(&info);
+  for (const store::CheckpointInfo& info : b.checkpoints()) infos.push_back(&info);
+  std::sort(infos.begin(), infos.end(), [](const auto* x, const auto* y) {
+    return x->ordinal != y->ordinal ? x->ordinal < y->ordinal : x->name < y->name;
+  });
+  std::vector<std::string> names;
+  absl::flat_hash_map<std::string, int32_t> index;
+  for (const store::CheckpointInfo* info : infos) {
+    if (index.emplace(info->name, static_cast<int32_t>(names.size())).second) {
+      names.push_back(info->name);
+    }
+  }
+  for (const store::CheckpointInfo& info : a.checkpoints()) reference.push_back(index[info.name]);
+  for (const store::CheckpointInfo& info : b.checkpoints()) candidate.push_back(index[info.name]);
+  return names;
+}
+
+}  // namespace
+
+absl::StatusOr<Alignment> Align(store::CaptureReader& reference, store::CaptureReader& candidate,
+                                const v1::CompareRequest& request) {
+  ASSIGN_OR_RETURN(const store::RowFilter reference_filter, FilterFor(reference, request));
+  ASSIGN_OR_RETURN(const store::RowFilter candidate_filter, FilterFor(candidate, request));
+  Alignment aligned;
+  // The two readers have their own connections: read both sides' rows at once.
+  auto other =
+      std::async(std::launch::async, [&] { return candidate.ReadTensors(candidate_filter); });
+  absl::StatusOr<std::vector<store::TensorRow>> own = reference.ReadTensors(reference_filter);
+  absl::StatusOr<std::vector<store::TensorRow>> others = other.get();
+  ASSIGN_OR_RETURN(aligned.reference, std::move(own));
+  ASSIGN_OR_RETURN(aligned.candidate, std::move(others));
+  std::vector<int32_t> reference_index, candidate_index;
+  aligned.names = MergeNames(reference, candidate, reference_index, candidate_index);
+  size_t r = 0, c = 0;
+  auto key = [](const store::TensorRow& row, const std::vector<int32_t>& index) {
+    return std::pair<int32_t, int32_t>(row.position, index[row.checkpoint]);
+  };
+  constexpr std::pair<int32_t, int32_t> kEnd = {std::numeric_limits<int32_t>::max(),
+                                                std::numeric_limits<int32_t>::max()};
+  aligned.rows.reserve(std::max(aligned.reference.size(), aligned.candidate.size()));
+  while (r < aligned.reference.size() || c < aligned.candidate.size()) {
+    const auto left =
+        r < aligned.reference.size() ? key(aligned.reference[r], reference_index) : kEnd;
+    const auto right =
+        c < aligned.candidate.size() ? key(aligned.candidate[c], candidate_index) : kEnd;
+    const auto first = std::min(left, right);
+    AlignedRow row = {first.first, first.second, -1, -1};
+    if (left == first) row.reference = static_cast<int32_t>(r++);
+    if (right == first) row.candidate = static_cast<int32_t>(c++);
+    aligned.rows.push_back(row);
+  }
+  return aligned;
+}
+
+}  // namespace parity::compare
