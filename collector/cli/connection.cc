@@ -1,0 +1,86 @@
+#include "collector/cli/connection.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "collector/query/local_collector.h"
+#include "proto/serve/channel.h"
+#include "proto/status/grpc_status.h"
+#include "proto/status/status_macros.h"
+
+namespace parity::cli {
+namespace {
+
+constexpr double kConnectSeconds = 5;  // a local service answers in milliseconds, a far one in two
+
+std::chrono::system_clock::time_point After(double seconds) {
+  return std::chrono::system_clock::now() +
+         std::chrono::duration_cast<std::chrono::system_clock::duration>(
+             std::chrono::duration<double>(seconds));
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> OpenFile(const ConnectionOptions& options,
+                                                     Access access) {
+  std::error_code error;
+  if (access != Access::kWrite && !std::filesystem::exists(options.db, error)) {
+    return absl::NotFoundError(absl::StrCat(options.db, ": no such database"));
+  }
+  const query::OpenMode mode =
+      access == Access::kRead ? query::OpenMode::kReadOnly : query::OpenMode::kReadWrite;
+  auto local = query::LocalCollector::Open(options.db, mode);
+  if (!local.ok()) return local.status();
+  std::shared_ptr<query::LocalCollector> owner = *std::move(local);
+  Connection::Stub* stub = &owner->stub();
+  return std::make_unique<Connection>("", options.timeout_seconds, stub, std::move(owner));
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const std::string& who,
+                                                           const std::string& address,
+                                                           const serve::TlsFiles& tls,
+                                                           double timeout_seconds) {
+  auto channel = serve::OpenChannel(address, tls);
+  if (!channel.ok()) return channel.status();
+  const double seconds =
+      timeout_seconds > 0 ? std::min(timeout_seconds, kConnectSeconds) : kConnectSeconds;
+  if (!(*channel)->WaitForConnected(After(seconds))) {
+    return absl::UnavailableError(
+        absl::StrCat("no ", who, " answers at ", address, " within ", seconds, " s"));
+  }
+  return *std::move(channel);
+}
+
+void SetTimeout(double timeout_seconds, grpc::ClientContext* context) {
+  if (timeout_seconds > 0) context->set_deadline(After(timeout_seconds));
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ConnectionOptions& options,
+                                                             Access access) {
+  if (options.collector.empty() == options.db.empty()) {
+    return absl::InvalidArgumentError("give either --db FILE or --collector ADDR");
+  }
+  if (!options.db.empty()) return OpenFile(options, access);
+  ASSIGN_OR_RETURN(auto channel, OpenChannel("collector", options.collector, options.tls,
+                                             options.timeout_seconds));
+  std::shared_ptr<v1::Collector::Stub> owner = v1::Collector::NewStub(channel);
+  Stub* stub = owner.get();
+  return std::make_unique<Connection>(absl::StrCat("collector at ", options.collector),
+                                      options.timeout_seconds, stub, std::move(owner));
+}
+
+std::unique_ptr<grpc::ClientContext> Connection::NewContext() const {
+  auto context = std::make_unique<grpc::ClientContext>();
+  SetTimeout(timeout_seconds_, context.get());
+  return context;
+}
+
+absl::Status Connection::Result(const grpc::Status& status) const {
+  const absl::Status plain = FromGrpcStatus(status);
+  return where_.empty() ? plain : Annotate(plain, where_);
+}
+
+}  // namespace parity::cli

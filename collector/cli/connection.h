@@ -1,0 +1,69 @@
+// How a command reaches a collector: over the network, or a database file hosted in this process.
+#ifndef PARITY_COLLECTOR_CLI_CONNECTION_H_
+#define PARITY_COLLECTOR_CLI_CONNECTION_H_
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "parity/v1/collector.grpc.pb.h"
+#include "proto/serve/address.h"
+
+namespace parity::cli {
+
+struct ConnectionOptions {
+  std::string collector;       // address, "HOST:PORT" or "unix:PATH"
+  std::string db;              // database file; exactly one of the two is set
+  double timeout_seconds = 0;  // of a whole call; 0: none
+  serve::TlsFiles tls;
+};
+
+// kUpdate writes to a database that has to be there already; kWrite creates it.
+enum class Access { kRead, kUpdate, kWrite };
+
+// Connects and waits until the service is there. UNAVAILABLE names `who` and the address.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const std::string& who,
+                                                           const std::string& address,
+                                                           const serve::TlsFiles& tls,
+                                                           double timeout_seconds);
+
+// Sets the deadline of a call. 0: none.
+void SetTimeout(double timeout_seconds, grpc::ClientContext* context);
+
+// A collector to call. Thread-compatible.
+class Connection {
+ public:
+  using Stub = v1::Collector::StubInterface;
+
+  // INVALID_ARGUMENT unless exactly one of collector and db is given; NOT_FOUND when a file to read
+  // is not there; UNAVAILABLE when nobody listens.
+  static absl::StatusOr<std::unique_ptr<Connection>> Open(const ConnectionOptions& options,
+                                                          Access access);
+
+  // `where` names the collector in errors. `owner` keeps what `stub` needs alive.
+  Connection(std::string where, double timeout_seconds, Stub* stub, std::shared_ptr<void> owner)
+      : where_(std::move(where)),
+        timeout_seconds_(timeout_seconds),
+        owner_(std::move(owner)),
+        stub_(stub) {}
+
+  Stub& stub() { return *stub_; }
+  std::unique_ptr<grpc::ClientContext> NewContext() const;
+  // The status of a finished call, annotated with where the collector is.
+  absl::Status Result(const grpc::Status& status) const;
+
+ private:
+  std::string where_;
+  double timeout_seconds_;
+  std::shared_ptr<void> owner_;
+  Stub* stub_;
+};
+
+}  // namespace parity::cli
+
+#endif  // PARITY_COLLECTOR_CLI_CONNECTION_H_

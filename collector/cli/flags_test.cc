@@ -1,0 +1,53 @@
+#include "collector/cli/flags.h"
+
+#include <gtest/gtest.h>
+
+#include <CLI/CLI.hpp>
+
+namespace parity::cli {
+namespace {
+
+TEST(FlagsTest, PositionsAreInclusiveRanges) {
+  EXPECT_FALSE(ParsePositions("")->last.has_value());
+  EXPECT_EQ(ParsePositions("7")->first, 7);
+  EXPECT_EQ(*ParsePositions("7")->last, 7);
+  EXPECT_EQ(ParsePositions("3-9")->first, 3);
+  EXPECT_EQ(*ParsePositions("3-9")->last, 9);
+  EXPECT_FALSE(ParsePositions("3-")->last.has_value());
+  EXPECT_EQ(*ParsePositions("-9")->last, 9);
+  for (const char* bad : {"-", "9-3", "a", "1-b", "1,2", "-1-2", "99999999999"}) {
+    EXPECT_FALSE(ParsePositions(bad).ok()) << bad;
+  }
+}
+
+TEST(FlagsTest, TokenIdsNameTheBadOne) {
+  EXPECT_EQ(*ParseTokenIds("--tokens", "1, 2,3"), (std::vector<int32_t>{1, 2, 3}));
+  EXPECT_TRUE(ParseTokenIds("--tokens", "")->empty());
+  EXPECT_EQ(ParseTokenIds("--tokens", "1,x").status().message(),
+            "--tokens: 'x' is no token id; expected ids from 0 up, separated by commas");
+  EXPECT_FALSE(ParseTokenIds("--tokens", "1,,2").ok());
+  EXPECT_FALSE(ParseTokenIds("--tokens", "-1").ok());
+}
+
+TEST(FlagsTest, CheckpointsRepeatAndSplitWithoutEatingPositionals) {
+  CLI::App app;
+  std::string run, positions;
+  std::vector<std::string> checkpoints;
+  app.add_option("RUN", run);
+  AddSelectionFlags(app, &checkpoints, &positions);
+  app.parse("--checkpoint logits,embed --checkpoint layer.* my-run --positions -9");
+  EXPECT_EQ(checkpoints, (std::vector<std::string>{"logits", "embed", "layer.*"}));
+  EXPECT_EQ(run, "my-run");
+  EXPECT_EQ(positions, "-9");
+}
+
+TEST(FlagsTest, CollectorAndDbExcludeEachOther) {
+  CLI::App app;
+  ConnectionOptions options;
+  AddConnectionFlags(app, &options);
+  EXPECT_THROW(app.parse("--collector a:1 --db b"), CLI::ExcludesError);
+  EXPECT_THROW(app.parse("--tls-cert a"), CLI::RequiresError);
+}
+
+}  // namespace
+}  // namespace parity::cli

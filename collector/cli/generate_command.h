@@ -1,0 +1,15 @@
+// `parity generate`: asks a running worker to generate, text to standard output as it comes.
+#ifndef PARITY_COLLECTOR_CLI_GENERATE_COMMAND_H_
+#define PARITY_COLLECTOR_CLI_GENERATE_COMMAND_H_
+
+#include "collector/cli/flags.h"
+
+namespace parity::cli {
+
+// Adds the subcommand. `invocation` outlives parsing; its `run` is set when the command line names
+// this command.
+void AddGenerateCommand(CLI::App& app, Invocation& invocation);
+
+}  // namespace parity::cli
+
+#endif  // PARITY_COLLECTOR_CLI_GENERATE_COMMAND_H_

@@ -1,0 +1,28 @@
+// `parity`: questions to a collector or a database file, and generation on a worker.
+#include <gflags/gflags.h>
+#include <glog/logging.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+
+#include "collector/cli/console.h"
+#include "collector/cli/exit_code.h"
+#include "collector/cli/parity_app.h"
+
+namespace {
+
+void QuietLibraries(char** argv) {
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // what fails is said once, by us
+  FLAGS_logtostderr = true;
+  FLAGS_minloglevel = google::GLOG_ERROR;
+  google::InitGoogleLogging(argv[0]);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  QuietLibraries(argv);
+  const parity::cli::Console console = parity::cli::Console::Standard();
+  return static_cast<int>(parity::cli::RunParity(argc, argv, console));
+}

@@ -1,0 +1,43 @@
+// A collector in this process, without a socket: for `parity --db FILE`.
+#ifndef PARITY_COLLECTOR_QUERY_LOCAL_COLLECTOR_H_
+#define PARITY_COLLECTOR_QUERY_LOCAL_COLLECTOR_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "collector/query/collector_service.h"
+#include "collector/store/capture_store.h"
+#include "parity/v1/collector.grpc.pb.h"
+
+namespace parity::query {
+
+using store::OpenMode;
+
+// Thread-safe. Calls on the stub must have ended when it is destroyed.
+class LocalCollector {
+ public:
+  // Errors: those of CaptureStore::Open. Read-only works beside a live collector on the same file.
+  static absl::StatusOr<std::unique_ptr<LocalCollector>> Open(const std::string& db_path,
+                                                              OpenMode mode);
+  ~LocalCollector();
+
+  v1::Collector::StubInterface& stub() { return *stub_; }
+  std::shared_ptr<grpc::Channel> channel() const { return channel_; }
+  store::CaptureStore& store() { return *store_; }
+
+ private:
+  explicit LocalCollector(std::unique_ptr<store::CaptureStore> store);
+
+  std::unique_ptr<store::CaptureStore> store_;
+  CollectorService service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::Collector::Stub> stub_;
+};
+
+}  // namespace parity::query
+
+#endif  // PARITY_COLLECTOR_QUERY_LOCAL_COLLECTOR_H_
