@@ -1,4 +1,5 @@
-// A loaded model that computes logits, whatever computes them: our forward pass on a backend, or libllama.
+// A loaded model that computes logits, whatever computes them: our forward pass on a backend, or
+// libllama.
 #ifndef PARITY_WORKER_ENGINE_ENGINE_H_
 #define PARITY_WORKER_ENGINE_ENGINE_H_
 
@@ -19,7 +20,7 @@ namespace parity::engine {
 
 // What a capture's provenance and GetModel say of an engine. Plain data.
 struct EngineInfo {
-  std::string engine;                // "cpu", "cuda", "llama"
+  std::string engine;  // "cpu", "cuda", "llama"
   std::string engine_version;
   std::string architecture;          // "llama"
   std::string weight_type;           // dominant by bytes, "Q4_1"
@@ -36,8 +37,8 @@ struct EngineInfo {
   int32_t head_size = 0;
   int32_t feed_forward = 0;
   int32_t vocabulary = 0;
-  int32_t context_tokens = 0;        // the model's own limit
-  int64_t resident_weight_bytes = 0; // beside the mapped file
+  int32_t context_tokens = 0;         // the model's own limit
+  int64_t resident_weight_bytes = 0;  // beside the mapped file
   // Checkpoints this model computes, in forward order.
   std::vector<checkpoint::Name> checkpoints;
   std::map<std::string, std::string> extra;
@@ -51,22 +52,25 @@ enum class LogitsWanted : uint8_t {
 struct ForwardOptions {
   LogitsWanted logits = LogitsWanted::kLast;
   bool prefill = false;  // what Step.prefill says
-  // Set to stop: checked at least between layers; Forward then returns CANCELLED and the session is spent.
+  // Set to stop: checked at least between layers; Forward then returns CANCELLED and the session is
+  // spent.
   const std::atomic<bool>* stop = nullptr;
 };
 
-// One sequence with its KV cache. Threading: one thread at a time; sessions of one engine may be used from several
-// threads, Forward calls are then served in order of arrival (first come, first served, one step at a time).
+// One sequence with its KV cache. Threading: one thread at a time; sessions of one engine may be
+// used from several threads, Forward calls are then served in order of arrival (first come, first
+// served, one step at a time).
 class Session {
  public:
   virtual ~Session() = default;
 
-  // Feeds ids at positions [position(), position() + ids.size()). With kLast, writes the last row's logits to `logits`
-  // (size V), else leaves it alone. observer may be null.
-  // Errors: INVALID_ARGUMENT (no ids, an id outside the vocabulary), OUT_OF_RANGE (capacity), CANCELLED, and whatever the
-  // observer returned. After an error of the last two kinds the session must not be used again.
-  virtual absl::Status Forward(absl::Span<const int32_t> ids, const ForwardOptions& options, Observer* observer,
-                               absl::Span<float> logits) = 0;
+  // Feeds ids at positions [position(), position() + ids.size()). With kLast, writes the last row's
+  // logits to `logits` (size V), else leaves it alone. observer may be null. Errors:
+  // INVALID_ARGUMENT (no ids, an id outside the vocabulary), OUT_OF_RANGE (capacity), CANCELLED,
+  // and whatever the observer returned. After an error of the last two kinds the session must not
+  // be used again.
+  virtual absl::Status Forward(absl::Span<const int32_t> ids, const ForwardOptions& options,
+                               Observer* observer, absl::Span<float> logits) = 0;
 
   virtual int32_t position() const = 0;  // tokens fed so far
   virtual int32_t capacity() const = 0;  // most tokens it can hold
@@ -81,7 +85,8 @@ class Engine {
   virtual int32_t max_step_tokens() const = 0;
   // Whether observers that substitute are honoured; if not, Forward with one is UNIMPLEMENTED.
   virtual bool can_substitute() const = 0;
-  // RESOURCE_EXHAUSTED with required bytes when memory is short; INVALID_ARGUMENT when capacity is not in 1..context_tokens.
+  // RESOURCE_EXHAUSTED with required bytes when memory is short; INVALID_ARGUMENT when capacity is
+  // not in 1..context_tokens.
   virtual absl::StatusOr<std::unique_ptr<Session>> NewSession(int32_t capacity) = 0;
 };
 

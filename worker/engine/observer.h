@@ -19,8 +19,9 @@ struct Step {
   bool prefill;
 };
 
-// Values of one checkpoint for the rows of the step: [rows, width] row-major; row t is position first_position + t.
-// heads > 0 says that width = heads * (width / heads) and the wire shape is [heads, width / heads].
+// Values of one checkpoint for the rows of the step: [rows, width] row-major; row t is position
+// first_position + t. heads > 0 says that width = heads * (width / heads) and the wire shape is
+// [heads, width / heads].
 struct MutableTensorView {
   absl::Span<float> values;
   int64_t rows;
@@ -28,14 +29,14 @@ struct MutableTensorView {
   int32_t heads;  // 0: a plain vector per token
 };
 
-// Threading: called on the engine's thread only; BeginStep, then Observe in forward order (libllama: in its graph's
-// order), then EndStep. One observer belongs to one session.
+// Threading: called on the engine's thread only; BeginStep, then Observe in forward order
+// (libllama: in its graph's order), then EndStep. One observer belongs to one session.
 class Observer {
  public:
   virtual ~Observer() = default;
 
-  // Returns whether Observe() is wanted. Called once per site, layer and step; must not block. layer is -1 outside the
-  // layer stack.
+  // Returns whether Observe() is wanted. Called once per site, layer and step; must not block.
+  // layer is -1 outside the layer stack.
   virtual bool Wants(Stage stage, int32_t layer) const = 0;
 
   // Whether Observe() may overwrite values (a shadow run). Constant.
@@ -44,8 +45,8 @@ class Observer {
   // A non-OK status stops the step and is returned from Forward().
   virtual absl::Status BeginStep(const Step& step) = 0;
 
-  // `value` is valid only during the call. When Substitutes(), it may be overwritten: the next op reads what is left.
-  // REQUIRES: Wants(stage, layer) returned true.
+  // `value` is valid only during the call. When Substitutes(), it may be overwritten: the next op
+  // reads what is left. REQUIRES: Wants(stage, layer) returned true.
   virtual absl::Status Observe(Stage stage, int32_t layer, const MutableTensorView& value) = 0;
 
   // All of the step's checkpoints have been observed.

@@ -1,0 +1,149 @@
+#include "worker/capture/capture_observer.h"
+
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "proto/tensor/values.h"
+#include "tests/testing/status_matchers.h"
+
+namespace parity::capture {
+namespace {
+
+using checkpoint::Stage;
+
+class KeepingSink : public FrameSink {
+ public:
+  absl::Status WaitForRoom(int64_t, const std::atomic<bool>&) override { return absl::OkStatus(); }
+  int64_t capacity_bytes() const override { return 1 << 30; }
+  void Push(v1::Frame frame) override { frames.push_back(std::move(frame)); }
+  CaptureResult Finish(absl::string_view) override { return {}; }
+
+  std::vector<v1::Frame> frames;
+};
+
+Selection Everything(int32_t layers) {
+  std::vector<checkpoint::Name> names = {{Stage::kEmbed, -1}};
+  for (int32_t layer = 0; layer < layers; ++layer) {
+    names.push_back({Stage::kAttnQ, layer});
+    names.push_back({Stage::kLayerOut, layer});
+  }
+  names.push_back({Stage::kLogits, -1});
+  return *Selection::Select(ParseSpec("full"), names);
+}
+
+engine::MutableTensorView View(std::vector<float>& values, int64_t rows, int32_t heads = 0) {
+  return {absl::MakeSpan(values), rows, static_cast<int64_t>(values.size()) / rows, heads};
+}
+
+TEST(CaptureObserverTest, EachRowBecomesItsTokensTensorWithItsChecksum) {
+  KeepingSink sink;
+  CaptureObserver observer(Everything(1), {&sink});
+  const std::vector<int32_t> ids = {7, 8};
+  ASSERT_OK(observer.BeginStep({5, ids, true}));
+  std::vector<float> q = {1, 2, 3, 4, 5, 6, 7, 8};
+  ASSERT_OK(observer.Observe(Stage::kAttnQ, 0, View(q, 2, /*heads=*/2)));
+  std::vector<float> logits = {9, 10, 11};
+  ASSERT_OK(observer.Observe(Stage::kLogits, -1, View(logits, 1)));  // the last row only
+  ASSERT_OK(observer.EndStep());
+  ASSERT_EQ(sink.frames.size(), 2);
+  EXPECT_EQ(sink.frames[0].position(), 5);
+  EXPECT_EQ(sink.frames[0].input_token_id(), 7);
+  EXPECT_EQ(sink.frames[0].phase(), v1::PHASE_PREFILL);
+  ASSERT_EQ(sink.frames[0].tensors_size(), 1);
+  ASSERT_EQ(sink.frames[1].tensors_size(), 2);
+  const v1::Tensor& tensor = sink.frames[1].tensors(0);
+  EXPECT_EQ(tensor.checkpoint(), "layer.0.attn.q");
+  EXPECT_EQ(tensor::ShapeToString(tensor.shape()), "[2,2]");
+  EXPECT_EQ(tensor::Decode(tensor.dtype(), tensor.data()), (std::vector<float>{5, 6, 7, 8}));
+  EXPECT_OK(tensor::Validate(tensor));
+  EXPECT_EQ(sink.frames[1].tensors(1).checkpoint(), "logits");
+}
+
+TEST(CaptureObserverTest, TensorsComeInForwardOrderWhateverTheGraphs) {
+  KeepingSink sink;
+  CaptureObserver observer(Everything(2), {&sink});
+  const std::vector<int32_t> ids = {1};
+  ASSERT_OK(observer.BeginStep({0, ids, false}));
+  std::vector<float> value = {1};
+  ASSERT_OK(observer.Observe(Stage::kLogits, -1, View(value, 1)));
+  ASSERT_OK(observer.Observe(Stage::kLayerOut, 1, View(value, 1)));
+  ASSERT_OK(observer.Observe(Stage::kEmbed, -1, View(value, 1)));
+  ASSERT_OK(observer.Observe(Stage::kLayerOut, 0, View(value, 1)));
+  ASSERT_OK(observer.EndStep());
+  std::string order;
+  for (const auto& tensor : sink.frames.at(0).tensors()) order += tensor.checkpoint() + " ";
+  EXPECT_EQ(order, "embed layer.0.out layer.1.out logits ");
+}
+
+TEST(CaptureObserverTest, FramesAreSplitAndTensorsAreNot) {
+  KeepingSink sink;
+  CaptureObserver observer(Everything(2), {&sink});
+  const std::vector<int32_t> ids = {1};
+  ASSERT_OK(observer.BeginStep({0, ids, false}));
+  std::vector<float> large(100'000, 0.5f);  // 400 kB: two do not fit one frame
+  std::vector<float> small(10, 0.5f);
+  ASSERT_OK(observer.Observe(Stage::kEmbed, -1, View(small, 1)));
+  ASSERT_OK(observer.Observe(Stage::kAttnQ, 0, View(large, 1)));
+  ASSERT_OK(observer.Observe(Stage::kLayerOut, 0, View(large, 1)));
+  ASSERT_OK(observer.Observe(Stage::kLogits, -1, View(small, 1)));
+  ASSERT_OK(observer.EndStep());
+  ASSERT_EQ(sink.frames.size(), 2);
+  EXPECT_EQ(sink.frames[0].tensors_size(), 2);
+  EXPECT_EQ(sink.frames[1].tensors_size(), 2);
+  for (const v1::Frame& frame : sink.frames) {
+    EXPECT_EQ(frame.position(), 0);
+    EXPECT_EQ(frame.input_token_id(), 1);
+    for (const v1::Tensor& tensor : frame.tensors()) EXPECT_OK(tensor::Validate(tensor));
+  }
+}
+
+TEST(CaptureObserverTest, AStepThatFailedLeavesNothingBehind) {
+  KeepingSink sink;
+  CaptureObserver observer(Everything(1), {&sink});
+  const std::vector<int32_t> ids = {1};
+  std::vector<float> value = {1};
+  ASSERT_OK(observer.BeginStep({0, ids, false}));
+  ASSERT_OK(observer.Observe(Stage::kEmbed, -1, View(value, 1)));
+  ASSERT_OK(observer.BeginStep({0, ids, false}));
+  ASSERT_OK(observer.EndStep());
+  ASSERT_EQ(sink.frames.size(), 1);
+  EXPECT_EQ(sink.frames[0].tensors_size(), 0);
+}
+
+TEST(CaptureObserverTest, APrefixKeepsTheWholeShape) {
+  KeepingSink sink;
+  v1::CaptureSpec spec = ParseSpec("logits");
+  spec.set_max_elements(2);
+  CaptureObserver observer(*Selection::Select(spec, {{Stage::kLogits, -1}}), {&sink});
+  const std::vector<int32_t> ids = {1};
+  std::vector<float> logits = {1, 2, 3, 4, 5};
+  ASSERT_OK(observer.BeginStep({0, ids, false}));
+  ASSERT_OK(observer.Observe(Stage::kLogits, -1, View(logits, 1)));
+  ASSERT_OK(observer.EndStep());
+  const v1::Tensor& tensor = sink.frames.at(0).tensors(0);
+  EXPECT_EQ(tensor.data().size(), 8);
+  EXPECT_EQ(tensor.total_elements(), 5);
+  EXPECT_EQ(tensor::ShapeToString(tensor.shape()), "[5]");
+  EXPECT_OK(tensor::Validate(tensor));
+}
+
+TEST(CaptureObserverTest, TheChosenTokenFollowsTheLastRowInEverySink) {
+  KeepingSink first, second;
+  CaptureObserver observer(Everything(1), {&first, &second});
+  const std::vector<int32_t> ids = {4, 5, 6};
+  ASSERT_OK(observer.BeginStep({10, ids, true}));
+  ASSERT_OK(observer.EndStep());
+  observer.RecordChosen(77, "\xF0\x9F");
+  for (KeepingSink* sink : {&first, &second}) {
+    const v1::Frame& frame = sink->frames.back();
+    EXPECT_EQ(frame.position(), 12);
+    EXPECT_EQ(frame.input_token_id(), 6);
+    EXPECT_EQ(frame.chosen_token_id(), 77);
+    EXPECT_EQ(frame.chosen_text(), "\xF0\x9F");
+    EXPECT_EQ(frame.tensors_size(), 0);
+  }
+}
+
+}  // namespace
+}  // namespace parity::capture

@@ -1,0 +1,39 @@
+// parity-worker: runs a model and captures what was computed on the way.
+#include <glog/logging.h>
+
+#include <CLI/CLI.hpp>
+
+#include "proto/serve/shutdown.h"
+#include "worker/exit_code.h"
+#include "worker/inspect_command.h"
+#include "worker/run_command.h"
+#include "worker/serve_command.h"
+#include "worker/tokenize_command.h"
+
+int main(int argc, char** argv) {
+  parity::serve::BlockShutdownSignals();
+  FLAGS_logtostderr = true;
+  FLAGS_minloglevel = google::GLOG_WARNING;
+  google::InitGoogleLogging(argv[0]);
+
+  CLI::App app("Runs a GGUF model and streams its intermediate tensors to a collector");
+  app.name("parity-worker");
+  app.require_subcommand(1);
+  int exit_code = parity::worker::kExitOk;
+  parity::worker::AddServeCommand(app, exit_code);
+  parity::worker::AddRunCommand(app, exit_code);
+  parity::worker::AddTokenizeCommand(app, exit_code);
+  parity::worker::AddInspectCommand(app, exit_code);
+  app.footer(
+      "Examples:\n"
+      "  parity-worker run --model model.gguf --prompt 'Hello'\n"
+      "  parity-worker serve --model model.gguf --collector 127.0.0.1:50052\n"
+      "  parity-worker COMMAND --help");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? parity::worker::kExitOk : parity::worker::kExitUsage;
+  }
+  return exit_code;
+}

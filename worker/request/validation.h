@@ -1,0 +1,39 @@
+// Checks a GenerateRequest before anything is computed.
+#ifndef PARITY_WORKER_REQUEST_VALIDATION_H_
+#define PARITY_WORKER_REQUEST_VALIDATION_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "parity/v1/worker.pb.h"
+#include "proto/checkpoint/name.h"
+
+namespace parity::request {
+
+// What a request is checked against.
+struct Limits {
+  int32_t vocabulary;
+  int32_t context_tokens;
+  absl::Span<const checkpoint::Name> checkpoints;
+};
+
+// OK, or INVALID_ARGUMENT with every violation: "2 invalid fields: temperature: found -1, expected
+// 0 or more; stop[3]:
+// ...". Never echoes prompt or stop strings.
+absl::Status Validate(const v1::GenerateRequest& request, const Limits& limits);
+
+// 1 to 128 bytes of [A-Za-z0-9._-]; team names may hold spaces and "+" too.
+bool IsRunName(absl::string_view text);
+bool IsTeamName(absl::string_view text);
+
+// "RUN/TEAM" to its parts; INVALID_ARGUMENT.
+absl::StatusOr<std::pair<std::string, std::string>> ParseShadow(absl::string_view text);
+
+}  // namespace parity::request
+
+#endif  // PARITY_WORKER_REQUEST_VALIDATION_H_

@@ -1,0 +1,126 @@
+// Sends one capture to the collector over the Ingest RPC, through a queue of bounded bytes.
+#ifndef PARITY_WORKER_STREAM_COLLECTOR_STREAM_H_
+#define PARITY_WORKER_STREAM_COLLECTOR_STREAM_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "parity/v1/collector.grpc.pb.h"
+#include "worker/capture/frame_sink.h"
+
+namespace parity::stream {
+
+struct StreamOptions {
+  int64_t queue_bytes = 256 << 20;  // frames not yet acknowledged, sent or not
+  absl::Duration open_timeout = absl::Seconds(5);
+  // Without an ack for so long, while frames wait, nobody waits any more: what does not fit the
+  // queue is dropped and counted until the collector is back.
+  absl::Duration give_up = absl::Seconds(10);
+  absl::Duration first_backoff = absl::Milliseconds(100);
+  absl::Duration max_backoff = absl::Seconds(1);
+};
+
+// A frame leaves the queue when the collector has committed it. After a broken connection all
+// others are sent again (the collector counts what it has as duplicate). captured = acked + dropped
+// at the end, whatever happens.
+//
+// Threading: as FrameSink; a thread of its own writes, another reads acks.
+class CollectorStream final : public capture::FrameSink {
+ public:
+  // Waits for the collector for open_timeout and goes on without it. Errors: what the collector
+  // refuses the capture with (INVALID_ARGUMENT, FAILED_PRECONDITION, ALREADY_EXISTS,
+  // PERMISSION_DENIED, UNAUTHENTICATED); CANCELLED by `stop`.
+  static absl::StatusOr<std::unique_ptr<CollectorStream>> Open(
+      std::shared_ptr<grpc::Channel> channel, v1::IngestRequest::OpenCapture open,
+      StreamOptions options, const std::atomic<bool>& stop);
+  // Abandons what is not acknowledged unless Finish() was called.
+  ~CollectorStream() override;
+
+  absl::Status WaitForRoom(int64_t bytes, const std::atomic<bool>& stop) override;
+  int64_t capacity_bytes() const override { return options_.queue_bytes; }
+  void Push(v1::Frame frame) override;
+  // Drains the queue while acks keep coming, then seals.
+  capture::CaptureResult Finish(absl::string_view incomplete_reason) override;
+
+  // Bytes in the queue now, for tests and status.
+  int64_t queued_bytes() const;
+
+ private:
+  using Rpc = grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>;
+  struct Entry {
+    std::shared_ptr<v1::IngestRequest>
+        message;  // shared: it may be acknowledged before Write() has returned
+    int64_t bytes;
+    int64_t tensors;
+  };
+
+  CollectorStream(std::shared_ptr<grpc::Channel> channel, v1::IngestRequest::OpenCapture open,
+                  StreamOptions options);
+
+  void Run();  // the sender thread
+  absl::Status RunConnection();
+  void WriteAll(Rpc& rpc);
+  void OnResponse(const v1::IngestResponse& response);
+  void OnAck(const v1::IngestResponse::Ack& ack) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void BeginConnection() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The next message to write; null when the connection has no more use for the writer. Waits.
+  std::shared_ptr<v1::IngestRequest> NextMessage();
+  std::shared_ptr<v1::IngestRequest> SealMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Stalled() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Drop(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Abandon() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  int64_t Dropped() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  capture::CaptureResult Result() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::unique_ptr<v1::Collector::Stub> stub_;
+  const v1::IngestRequest::OpenCapture open_;
+  const StreamOptions options_;
+
+  mutable absl::Mutex mutex_;
+  absl::CondVar changed_;
+  std::deque<Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  size_t sent_ ABSL_GUARDED_BY(mutex_) = 0;             // of entries_, on this connection
+  int64_t first_sequence_ ABSL_GUARDED_BY(mutex_) = 1;  // of entries_.front(), on this connection
+  int64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t granted_bytes_ ABSL_GUARDED_BY(mutex_) =
+      0;  // a step larger than the queue, let through an empty one
+  absl::Time last_progress_ ABSL_GUARDED_BY(mutex_);
+
+  // Tensors.
+  int64_t captured_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t settled_ ABSL_GUARDED_BY(mutex_) = 0;   // in acknowledged frames
+  int64_t given_up_ ABSL_GUARDED_BY(mutex_) = 0;  // never acknowledged
+  v1::CaptureCounts past_
+      ABSL_GUARDED_BY(mutex_);  // the collector's counts over earlier connections
+  v1::CaptureCounts current_ ABSL_GUARDED_BY(mutex_);  // over this one
+  std::string first_rejection_ ABSL_GUARDED_BY(mutex_);
+
+  grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;  // of the connection in progress
+  bool opened_ ABSL_GUARDED_BY(mutex_) = false;                     // on this connection
+  bool reader_done_ ABSL_GUARDED_BY(mutex_) = false;                // on this connection
+  bool seal_sent_ ABSL_GUARDED_BY(mutex_) = false;                  // on this connection
+  bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string incomplete_reason_ ABSL_GUARDED_BY(mutex_);
+  bool sealed_ ABSL_GUARDED_BY(mutex_) = false;
+  v1::IngestResponse::Sealed seal_ ABSL_GUARDED_BY(mutex_);
+  bool abandoned_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;       // the sender thread has nothing more to do
+  absl::Status last_error_ ABSL_GUARDED_BY(mutex_);  // of the last connection
+  std::thread sender_;
+};
+
+}  // namespace parity::stream
+
+#endif  // PARITY_WORKER_STREAM_COLLECTOR_STREAM_H_
