@@ -224,7 +224,10 @@ void AddRunCommand(CLI::App& app, int& exit_code) {
       "Note kept with the run");
   AddText(
       *command, "--shadow", [](Request& r) { return r.mutable_shadow(); }, request,
-      "RUN/TEAM to follow: every op reads what that team recorded");
+      "RUN/TEAM to shadow: every op reads what that team recorded");
+  AddText(
+      *command, "--follow", [](Request& r) { return r.mutable_follow(); }, request,
+      "RUN/TEAM whose prompt and continuation to feed again, computing freely");
   command->add_flag("--quiet", flags->quiet, "Print no text, only the summary");
   command->footer(kExamples);
   command->callback([flags, &exit_code] {

@@ -37,6 +37,10 @@ void AddCaptureFlags(CLI::App& command, GenerateFlags* flags) {
       .add_option("--shadow", flags->shadow,
                   "Feed every op what this team recorded; its tokens are used too")
       ->type_name("RUN/TEAM");
+  command
+      .add_option("--follow", flags->follow,
+                  "Feed this team's prompt and continuation again, computing freely")
+      ->type_name("RUN/TEAM");
 }
 
 }  // namespace
@@ -61,9 +65,12 @@ void AddGenerateFlags(CLI::App& command, GenerateFlags* flags) {
 }
 
 absl::StatusOr<v1::GenerateRequest> MakeGenerateRequest(const GenerateFlags& flags) {
-  const int given = !flags.prompt.empty() + !flags.tokens.empty() + !flags.shadow.empty();
-  if (given != 1) {
-    return absl::InvalidArgumentError("give exactly one of --prompt, --tokens and --shadow");
+  // Beside a followed capture the ids are optional: an imported log may not have recorded them.
+  const int given = !flags.prompt.empty() + !flags.tokens.empty();
+  const int followed = !flags.shadow.empty() + !flags.follow.empty();
+  if (given > 1 || followed > 1 || given + followed == 0) {
+    return absl::InvalidArgumentError(
+        "give one of --prompt and --tokens, or one of --shadow and --follow");
   }
   v1::GenerateRequest request;
   ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, ParseTokenIds("--tokens", flags.tokens));
@@ -72,6 +79,7 @@ absl::StatusOr<v1::GenerateRequest> MakeGenerateRequest(const GenerateFlags& fla
   request.mutable_token_ids()->Add(tokens.begin(), tokens.end());
   request.mutable_forced_token_ids()->Add(forced.begin(), forced.end());
   request.set_shadow(flags.shadow);
+  request.set_follow(flags.follow);
   request.set_run(flags.run);
   request.set_team(flags.team);
   request.set_note(flags.note);

@@ -16,7 +16,7 @@ class App;
 namespace parity::cli {
 
 struct GenerateFlags {
-  std::string prompt, tokens, forced, shadow;
+  std::string prompt, tokens, forced, shadow, follow;
   std::string run, team, note, capture;
   std::vector<std::string> stop;
   int32_t max_tokens = 0;
@@ -32,7 +32,7 @@ struct GenerateFlags {
 
 void AddGenerateFlags(CLI::App& command, GenerateFlags* flags);
 
-// INVALID_ARGUMENT for token ids that are none, and unless exactly one of prompt, tokens and shadow
+// INVALID_ARGUMENT for token ids that are none, and unless one of prompt and tokens, or one of shadow and follow
 // is given; the rest is the worker's to judge.
 absl::StatusOr<v1::GenerateRequest> MakeGenerateRequest(const GenerateFlags& flags);
 

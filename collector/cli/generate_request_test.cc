@@ -46,12 +46,14 @@ TEST(GenerateRequestTest, WhatIsNoLevelIsGlobs) {
   EXPECT_FALSE(Parse("--prompt hello")->has_capture());
 }
 
-TEST(GenerateRequestTest, ExactlyOneKindOfPrompt) {
+TEST(GenerateRequestTest, OneSourceOfTokens) {
   EXPECT_FALSE(Parse("").ok());
   EXPECT_FALSE(Parse("--prompt a --tokens 1").ok());
-  EXPECT_FALSE(Parse("--shadow r/t --tokens 1").ok());
+  EXPECT_FALSE(Parse("--shadow r/t --follow r/t").ok());
+  EXPECT_TRUE(Parse("--shadow r/t --tokens 1").ok());
   EXPECT_FALSE(Parse("--tokens 1,x").ok());
   EXPECT_EQ(Parse("--shadow r/t")->shadow(), "r/t");
+  EXPECT_EQ(Parse("--follow r/t")->follow(), "r/t");
 }
 
 }  // namespace

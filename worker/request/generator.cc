@@ -104,9 +104,9 @@ absl::Status Generator::OpenSinks(const v1::GenerateRequest& request, const Plan
   }
   if (plan.to_log) call.log = std::make_unique<capture::JsonlSink>(*served_.log, plan.team);
   if (plan.shadow) {
-    ASSIGN_OR_RETURN(call.source, served_.store->OpenShadow(plan.shadow_run, plan.shadow_team));
+    ASSIGN_OR_RETURN(call.source, served_.store->OpenShadow(plan.followed_run, plan.followed_team));
     auto shadow = std::make_unique<capture::ShadowObserver>(
-        absl::StrCat(plan.shadow_run, "/", plan.shadow_team), plan.selection, *call.source,
+        absl::StrCat(plan.followed_run, "/", plan.followed_team), plan.selection, *call.source,
         call.sinks());
     call.shadow = shadow.get();
     call.recorder = std::move(shadow);

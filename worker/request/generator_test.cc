@@ -275,6 +275,20 @@ TEST_F(ShadowTest, FollowsIdsAndPhasesAndRecordsOurOwnValues) {
   EXPECT_EQ(opened.provenance().sampler(), "forced");
 }
 
+TEST_F(ShadowTest, FollowingFeedsTheirIdsAndComputesFreely) {
+  request_.clear_shadow();
+  request_.set_follow("r/other");
+  request_.mutable_capture()->set_level("full");
+  ASSERT_OK(Run());
+  EXPECT_THAT(engine_.steps, ElementsAre(2, -1, -1));
+  EXPECT_EQ(Recorded(2, "layer.0.out", 0), 13.0f);  // our own op over our own 12
+  const auto opened = collector_.opened();
+  EXPECT_EQ(opened.run(), "r");
+  EXPECT_EQ(opened.team(), "worker-fake");
+  EXPECT_EQ(opened.provenance().kind(), v1::CAPTURE_KIND_FREE);
+  EXPECT_EQ(opened.provenance().shadow_of(), "");
+}
+
 TEST_F(ShadowTest, OnlyTheirCheckpointsAreRecorded) {
   ASSERT_OK(Run());
   EXPECT_EQ(collector_.tensors().size(), 4);

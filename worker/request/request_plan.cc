@@ -40,12 +40,12 @@ absl::Status Complete(std::vector<int32_t>& ids, const std::vector<int32_t>& giv
     if (ids[i] < 0 && i < given.size()) ids[i] = given[i];
     if (ids[i] < 0) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "shadow of ", followed, ": no capture of the run knows the token id at position ", i,
+          followed, ": no capture of the run knows the token id at position ", i,
           "; give the prompt or token_ids"));
     }
     if (i < given.size() && given[i] != ids[i]) {
       return absl::FailedPreconditionError(
-          absl::StrCat("shadow of ", followed, ": it was fed token ", ids[i], " at position ", i,
+          absl::StrCat(followed, ": it was fed token ", ids[i], " at position ", i,
                        ", the request says ", given[i]));
     }
   }
@@ -57,35 +57,40 @@ absl::Status CheckFollowed(const capture::ShadowPlan& followed, const Served& se
   const std::string& sha = followed.provenance.model_sha256();
   if (!sha.empty() && sha != served.model_sha256) {
     return absl::FailedPreconditionError(
-        absl::StrCat("shadow of ", name, ": it was computed from the model with sha256 ", sha,
+        absl::StrCat(name, ": it was computed from the model with sha256 ", sha,
                      ", this worker serves ", served.model_sha256));
   }
   const int32_t vocabulary = served.engine->info().vocabulary;
   for (size_t i = 0; i < followed.ids.size(); ++i) {
     if (followed.ids[i] < vocabulary) continue;
     return absl::FailedPreconditionError(
-        absl::StrCat("shadow of ", name, ": token ", followed.ids[i], " at position ", i,
+        absl::StrCat(name, ": token ", followed.ids[i], " at position ", i,
                      " is outside the vocabulary of ", vocabulary));
   }
   return absl::OkStatus();
 }
 
-absl::Status PlanShadowed(const v1::GenerateRequest& request, const Served& served, Plan& plan) {
+// Feeds the prompt and continuation of another capture, as its shadow or freely.
+absl::Status PlanFollowing(const v1::GenerateRequest& request, const Served& served, Plan& plan) {
   if (served.store == nullptr) {
-    return absl::FailedPreconditionError("a shadow run needs a collector (--collector)");
+    return absl::FailedPreconditionError(
+        "following another capture needs a collector (--collector)");
   }
-  if (!served.engine->can_substitute()) {
+  plan.shadow = !request.shadow().empty();
+  if (plan.shadow && !served.engine->can_substitute()) {
     return absl::UnimplementedError(absl::StrCat("the engine '", served.engine->info().engine,
                                                  "' cannot run as a shadow; use --engine cpu"));
   }
-  ASSIGN_OR_RETURN(std::tie(plan.shadow_run, plan.shadow_team), ParseShadow(request.shadow()));
-  plan.shadow = true;
+  const std::string name =
+      absl::StrCat(plan.shadow ? "shadow of " : "following ", FollowedCapture(request));
+  ASSIGN_OR_RETURN(std::tie(plan.followed_run, plan.followed_team),
+                   ParseFollowed(FollowedCapture(request)));
   ASSIGN_OR_RETURN(capture::ShadowPlan followed,
-                   served.store->PlanShadow(plan.shadow_run, plan.shadow_team));
-  RETURN_IF_ERROR(CheckFollowed(followed, served, request.shadow()));
+                   served.store->PlanShadow(plan.followed_run, plan.followed_team));
+  RETURN_IF_ERROR(CheckFollowed(followed, served, name));
   ASSIGN_OR_RETURN(std::vector<int32_t> given, GivenIds(request, served));
   given.insert(given.end(), request.forced_token_ids().begin(), request.forced_token_ids().end());
-  RETURN_IF_ERROR(Complete(followed.ids, given, request.shadow()));
+  RETURN_IF_ERROR(Complete(followed.ids, given, name));
   RETURN_IF_ERROR(CheckLength(followed.ids.size(), ContextTokens(served)));
   const auto first_decode =
       std::find(followed.phases.begin() + 1, followed.phases.end(), v1::PHASE_DECODE);
@@ -128,11 +133,11 @@ absl::Status PlanCapture(const v1::GenerateRequest& request, const Served& serve
 
 void NameCapture(const v1::GenerateRequest& request, const Served& served, Plan& plan) {
   const std::string& engine = served.engine->info().engine;
-  plan.run = request.run().empty() && plan.shadow ? plan.shadow_run : request.run();
+  plan.run = request.run().empty() ? plan.followed_run : request.run();
   plan.team = request.team();
   if (plan.team.empty()) {
     plan.team = absl::StrCat("worker-", engine);
-    if (plan.shadow) absl::StrAppend(&plan.team, "-shadow-of-", plan.shadow_team);
+    if (plan.shadow) absl::StrAppend(&plan.team, "-shadow-of-", plan.followed_team);
     plan.team = plan.team.substr(0, 128);
   }
 }
@@ -174,10 +179,10 @@ v1::Provenance BaseProvenance(const Served& served) {
 
 absl::StatusOr<Plan> MakePlan(const v1::GenerateRequest& request, const Served& served) {
   Plan plan;
-  if (request.shadow().empty()) {
+  if (FollowedCapture(request).empty()) {
     RETURN_IF_ERROR(PlanOwn(request, served, plan));
   } else {
-    RETURN_IF_ERROR(PlanShadowed(request, served, plan));
+    RETURN_IF_ERROR(PlanFollowing(request, served, plan));
   }
   GenerationJob& job = plan.job;
   job.sampler = {request.temperature(), request.top_k(), request.top_p(), request.min_p(),

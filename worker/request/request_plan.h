@@ -45,15 +45,15 @@ struct Plan {
   bool to_log = false;
   capture::Selection selection;  // nothing when neither
   bool shadow = false;
-  std::string shadow_run;
-  std::string shadow_team;
+  std::string followed_run;  // of the capture whose ids are fed; empty: the request's own ids
+  std::string followed_team;
   int32_t capacity = 0;  // tokens the session must hold
   v1::Provenance provenance;
 };
 
 // REQUIRES: Validate(request) was OK. Asks the collector for a followed capture. Errors:
 // INVALID_ARGUMENT (prompt too long, with both figures, or empty), FAILED_PRECONDITION (no
-// collector; a shadow over another model, or of ids nobody knows), UNIMPLEMENTED (no tokenizer; an
+// collector; following another model, or ids nobody knows), UNIMPLEMENTED (no tokenizer; an
 // engine that cannot substitute), those of CaptureStore::PlanShadow.
 absl::StatusOr<Plan> MakePlan(const v1::GenerateRequest& request, const Served& served);
 

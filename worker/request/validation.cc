@@ -60,7 +60,7 @@ void CheckRange(absl::string_view field, float value, float high, absl::string_v
 
 void CheckNames(const v1::GenerateRequest& request, Violations& violations) {
   if (request.run().empty()) {
-    if (request.has_capture() && request.shadow().empty()) {
+    if (request.has_capture() && FollowedCapture(request).empty()) {
       violations.Add("run: empty, expected a name since a capture is asked for");
     }
   } else if (!IsRunName(request.run())) {
@@ -69,15 +69,21 @@ void CheckNames(const v1::GenerateRequest& request, Violations& violations) {
   if (!request.team().empty() && !IsTeamName(request.team())) {
     violations.Add("team: expected 1 to 128 bytes of [A-Za-z0-9._+ -]");
   }
-  if (!request.shadow().empty() && !ParseShadow(request.shadow()).ok()) {
+  if (!request.shadow().empty() && !ParseFollowed(request.shadow()).ok()) {
     violations.Add("shadow: expected RUN/TEAM");
+  }
+  if (!request.follow().empty() && !ParseFollowed(request.follow()).ok()) {
+    violations.Add("follow: expected RUN/TEAM");
+  }
+  if (!request.shadow().empty() && !request.follow().empty()) {
+    violations.Add("shadow, follow: expected at most one of them");
   }
 }
 
 void CheckInput(const v1::GenerateRequest& request, const Limits& limits, Violations& violations) {
   const bool both = !request.prompt().empty() && request.token_ids_size() > 0;
   const bool neither = request.prompt().empty() && request.token_ids_size() == 0;
-  if (both || (neither && request.shadow().empty())) {
+  if (both || (neither && FollowedCapture(request).empty())) {
     violations.Add("prompt, token_ids: expected exactly one of them");
   }
   if (request.prompt().size() > kMaxPromptBytes) {
@@ -122,11 +128,15 @@ void CheckSampling(const v1::GenerateRequest& request, Violations& violations) {
 bool IsRunName(absl::string_view text) { return IsName(text, "._-"); }
 bool IsTeamName(absl::string_view text) { return IsName(text, "._-+ "); }
 
-absl::StatusOr<std::pair<std::string, std::string>> ParseShadow(absl::string_view text) {
+const std::string& FollowedCapture(const v1::GenerateRequest& request) {
+  return request.shadow().empty() ? request.follow() : request.shadow();
+}
+
+absl::StatusOr<std::pair<std::string, std::string>> ParseFollowed(absl::string_view text) {
   const size_t slash = text.find('/');
   if (slash == absl::string_view::npos || !IsRunName(text.substr(0, slash)) ||
       !IsTeamName(text.substr(slash + 1))) {
-    return absl::InvalidArgumentError("shadow: expected RUN/TEAM");
+    return absl::InvalidArgumentError("expected RUN/TEAM");
   }
   return std::make_pair(std::string(text.substr(0, slash)), std::string(text.substr(slash + 1)));
 }

@@ -31,8 +31,10 @@ absl::Status Validate(const v1::GenerateRequest& request, const Limits& limits);
 bool IsRunName(absl::string_view text);
 bool IsTeamName(absl::string_view text);
 
+// The capture whose ids the request feeds, "RUN/TEAM": its shadow or its follow; empty: its own.
+const std::string& FollowedCapture(const v1::GenerateRequest& request);
 // "RUN/TEAM" to its parts; INVALID_ARGUMENT.
-absl::StatusOr<std::pair<std::string, std::string>> ParseShadow(absl::string_view text);
+absl::StatusOr<std::pair<std::string, std::string>> ParseFollowed(absl::string_view text);
 
 }  // namespace parity::request
 

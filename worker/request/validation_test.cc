@@ -93,7 +93,11 @@ TEST(ValidationTest, ACaptureNeedsARun) {
 TEST(ValidationTest, AShadowNeedsNoPromptButAName) {
   v1::GenerateRequest request;
   EXPECT_THAT(Check(request), Invalid("exactly one"));
+  request.set_follow("run/llama.cpp");
+  EXPECT_OK(Check(request));
   request.set_shadow("run/llama.cpp");
+  EXPECT_THAT(Check(request), Invalid("shadow, follow: expected at most one of them"));
+  request.clear_follow();
   EXPECT_OK(Check(request));
   for (const char* bad : {"run", "run/", "/team", "a b/team", "run/te/am"}) {
     request.set_shadow(bad);
