@@ -37,7 +37,7 @@ def test_two_numerics_are_captured_compared_and_exported():
         assert "PARITY" in done.stdout
         table = rows("--collector", address, "r", "--reference", "a", "--candidate", "b", expect=0)
         assert len(table) == int(captures["a"]["tensors"])
-        assert [row["position"] for row in table] == sorted(row["position"] for row in table)
+        assert [row["token_idx"] for row in table] == sorted(row["token_idx"] for row in table)
 
         exported = run(PARITY, "diff", "r", "--reference", "a", "--candidate", "b", "--collector", address,
                        "--format", "parity-csv").stdout.splitlines()
@@ -130,16 +130,16 @@ def test_a_shadow_run_judges_an_imported_log_with_few_checkpoints():
         model = here.tiny_model("--type", "Q4_1")
         log = here.path / "log.jsonl"
         _, address = here.collector()
-        globs = "embed,layer.*.attn.context,layer.*.mlp.act,layer.*.out,logits"
+        globs = "embed,layer.*.attn.context,layer.*.mlp.act,layer.?.out,logits"  # "*" crosses dots
         capture(model, address, "engine", level=globs)
-        run(PARITY, "export", "r", "--team", "engine", "--format", "capture-jsonl", "--collector", address,
+        run(PARITY, "export", "r", "--team", "engine", "--format", "jsonl", "--collector", address,
             "--output", log)
         run(PARITY, "import", "--run", "judged", "--team", "theirs", "--collector", address, log)
         run(WORKER, "run", "--model", model, "--engine", "cpu", "--shadow", "judged/theirs", "--run", "judged",
             "--team", "ours.shadow", "--collector", address, "--tokens", TOKENS, "--force", FORCED)
         table = rows("--collector", address, "judged", "--reference", "theirs", "--candidate", "ours.shadow",
                      expect=None)
-        by_name = {row["checkpoint"]: row for row in table if row["position"] == 3}
+        by_name = {row["checkpoint"]: row for row in table if row["token_idx"] == 3}
         assert by_name["layer.1.mlp.act"]["verdict"] == "MATCH"
         assert not by_name["layer.1.mlp.act"]["single_op"]
         assert "layer.1.attn.context" in by_name["layer.1.mlp.act"]["measured_from"]
@@ -200,7 +200,7 @@ def test_a_cancelled_call_frees_its_session():
 
 
 @pytest.mark.parametrize("arguments, code, words", [
-    (["--tokens", "1,99999"], 2, ["99999", "384"]),
+    (["--tokens", "1,99999"], 2, ["99999", "0 to 383"]),
     (["--tokens", "1", "--capture", "layer.*.nothing"], 2, ["layer.*.nothing"]),
     (["--tokens", ",".join(["1"] * 600)], 2, ["600", "512"]),
     (["--tokens", "1", "--engine", "cuda"], 2, ["CUDA"]),
