@@ -32,8 +32,8 @@ struct GenerateFlags {
 
 void AddGenerateFlags(CLI::App& command, GenerateFlags* flags);
 
-// INVALID_ARGUMENT for token ids that are none, and unless one of prompt and tokens, or one of shadow and follow
-// is given; the rest is the worker's to judge.
+// INVALID_ARGUMENT for token ids that are none, and unless one of prompt and tokens, or one of
+// shadow and follow is given; the rest is the worker's to judge.
 absl::StatusOr<v1::GenerateRequest> MakeGenerateRequest(const GenerateFlags& flags);
 
 }  // namespace parity::cli

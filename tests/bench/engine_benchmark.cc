@@ -1,4 +1,5 @@
-// Decode and prefill rates of our CPU engine beside libllama's, in one process, turn by turn; medians of the rounds.
+// Decode and prefill rates of our CPU engine beside libllama's, in one process, turn by turn;
+// medians of the rounds.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -55,9 +56,10 @@ absl::StatusOr<Rates> MeasureOnce(engine::Engine& engine, const Settings& settin
   auto start = std::chrono::steady_clock::now();
   for (size_t at = 0; at < prompt.size(); at += engine.max_step_tokens()) {
     const size_t count = std::min<size_t>(engine.max_step_tokens(), prompt.size() - at);
-    options.logits = at + count == prompt.size() ? engine::LogitsWanted::kLast : engine::LogitsWanted::kNone;
-    RETURN_IF_ERROR(session->Forward(absl::MakeConstSpan(prompt).subspan(at, count), options, nullptr,
-                                     absl::MakeSpan(logits)));
+    options.logits =
+        at + count == prompt.size() ? engine::LogitsWanted::kLast : engine::LogitsWanted::kNone;
+    RETURN_IF_ERROR(session->Forward(absl::MakeConstSpan(prompt).subspan(at, count), options,
+                                     nullptr, absl::MakeSpan(logits)));
   }
   const double prefill_seconds = SecondsSince(start);
 
@@ -67,11 +69,13 @@ absl::StatusOr<Rates> MeasureOnce(engine::Engine& engine, const Settings& settin
     const int32_t next = std::max_element(logits.begin(), logits.end()) - logits.begin();
     RETURN_IF_ERROR(session->Forward({next}, options, nullptr, absl::MakeSpan(logits)));
   }
-  return Rates{settings.prefill_tokens / prefill_seconds, settings.decode_tokens / SecondsSince(start)};
+  return Rates{settings.prefill_tokens / prefill_seconds,
+               settings.decode_tokens / SecondsSince(start)};
 }
 
 absl::Status Compare(const Settings& settings, int threads) {
-  ASSIGN_OR_RETURN(std::shared_ptr<const model::GgufFile> file, model::GgufFile::Open(settings.model));
+  ASSIGN_OR_RETURN(std::shared_ptr<const model::GgufFile> file,
+                   model::GgufFile::Open(settings.model));
   kernels::CpuOptions cpu_options;
   cpu_options.threads = threads;
   ASSIGN_OR_RETURN(auto backend, kernels::CpuBackend::Create(cpu_options));
@@ -94,17 +98,18 @@ absl::Status Compare(const Settings& settings, int threads) {
     prefill_ratio.push_back(rates[0].prefill / rates[1].prefill);
     decode_ratio.push_back(rates[0].decode / rates[1].decode);
   }
-  std::printf("| decode, %d thread(s) | %.1f | %.1f | %.2fx |\n", threads, Median(decode[0]), Median(decode[1]),
-              Median(decode_ratio));
-  std::printf("| prefill %d, %d thread(s) | %.1f | %.1f | %.2fx |\n", settings.prefill_tokens, threads,
-              Median(prefill[0]), Median(prefill[1]), Median(prefill_ratio));
+  std::printf("| decode, %d thread(s) | %.1f | %.1f | %.2fx |\n", threads, Median(decode[0]),
+              Median(decode[1]), Median(decode_ratio));
+  std::printf("| prefill %d, %d thread(s) | %.1f | %.1f | %.2fx |\n", settings.prefill_tokens,
+              threads, Median(prefill[0]), Median(prefill[1]), Median(prefill_ratio));
   std::fflush(stdout);
   return absl::OkStatus();
 }
 
 absl::Status Run(const Settings& settings) {
-  std::printf("| tokens/s, median of %d alternating rounds | cpu | libllama | ratio |\n|---|---|---|---|\n",
-              settings.rounds);
+  std::printf(
+      "| tokens/s, median of %d alternating rounds | cpu | libllama | ratio |\n|---|---|---|---|\n",
+      settings.rounds);
   for (const int threads : settings.threads) RETURN_IF_ERROR(Compare(settings, threads));
   return absl::OkStatus();
 }

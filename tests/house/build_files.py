@@ -32,6 +32,9 @@ def check_package(name, rules, other_branch, files):
             check_pair(rule, files, owner, add)
     for rule in other_branch:
         owner.update((source, rule.name) for source in rule.list("srcs") + rule.list("hdrs") if source not in owner)
+    for rule in rules:
+        for source in rule.list("textual_hdrs"):
+            owner.setdefault(source, rule.name)
     for source in sorted(files):
         if source not in owner:
             add("{} belongs to no target".format(source))
@@ -40,6 +43,8 @@ def check_package(name, rules, other_branch, files):
 
 def check_pair(rule, files, owner, add):
     """A header among srcs is private to a target and may be in several; so may a source whose options differ.
+
+    textual_hdrs, which are compiled once for each of a target's users, are no file pairs.
 
     x_header holds x.h alone where x.cc would close a circle.
     """

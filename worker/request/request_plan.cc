@@ -39,14 +39,14 @@ absl::Status Complete(std::vector<int32_t>& ids, const std::vector<int32_t>& giv
   for (size_t i = 0; i < ids.size(); ++i) {
     if (ids[i] < 0 && i < given.size()) ids[i] = given[i];
     if (ids[i] < 0) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          followed, ": no capture of the run knows the token id at position ", i,
-          "; give the prompt or token_ids"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(followed, ": no capture of the run knows the token id at position ", i,
+                       "; give the prompt or token_ids"));
     }
     if (i < given.size() && given[i] != ids[i]) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(followed, ": it was fed token ", ids[i], " at position ", i,
-                       ", the request says ", given[i]));
+      return absl::FailedPreconditionError(absl::StrCat(followed, ": it was fed token ", ids[i],
+                                                        " at position ", i, ", the request says ",
+                                                        given[i]));
     }
   }
   return absl::OkStatus();
