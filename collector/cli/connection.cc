@@ -33,8 +33,9 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenFile(const ConnectionOptions& op
   auto local = query::LocalCollector::Open(options.db, mode);
   if (!local.ok()) return local.status();
   std::shared_ptr<query::LocalCollector> owner = *std::move(local);
-  Connection::Stub* stub = &owner->stub();
-  return std::make_unique<Connection>("", options.timeout_seconds, stub, std::move(owner));
+  query::LocalCollector* collector = owner.get();
+  return std::make_unique<Connection>("", options.timeout_seconds, &collector->stub(),
+                                      std::move(owner), collector);
 }
 
 }  // namespace
@@ -76,6 +77,36 @@ std::unique_ptr<grpc::ClientContext> Connection::NewContext() const {
   auto context = std::make_unique<grpc::ClientContext>();
   SetTimeout(timeout_seconds_, context.get());
   return context;
+}
+
+absl::Status Connection::Compare(const v1::CompareRequest& request,
+                                 const std::function<void(const v1::ComparisonRow&)>& on_row,
+                                 v1::ComparisonSummary* summary) const {
+  if (local_ != nullptr) {
+    const auto deadline = After(timeout_seconds_);
+    const auto take = [&](const v1::ComparisonRow& row) -> absl::Status {
+      on_row(row);
+      if (timeout_seconds_ <= 0 || std::chrono::system_clock::now() < deadline) {
+        return absl::OkStatus();
+      }
+      return absl::DeadlineExceededError("Deadline Exceeded");
+    };
+    return local_->Compare(request, take, summary);
+  }
+  bool finished = false;
+  const auto context = NewContext();
+  const auto reader = stub_->Compare(context.get(), request);
+  for (v1::CompareResponse response; reader->Read(&response);) {
+    if (response.has_summary()) {
+      *summary = std::move(*response.mutable_summary());
+      finished = true;
+    } else if (response.has_row()) {
+      on_row(response.row());
+    }
+  }
+  RETURN_IF_ERROR(Result(reader->Finish()));
+  if (!finished) return absl::InternalError("the comparison ended without its summary");
+  return absl::OkStatus();
 }
 
 absl::Status Connection::Result(const grpc::Status& status) const {

@@ -5,6 +5,7 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,6 +14,10 @@
 #include "absl/status/statusor.h"
 #include "parity/v1/collector.grpc.pb.h"
 #include "proto/serve/address.h"
+
+namespace parity::query {
+class LocalCollector;
+}
 
 namespace parity::cli {
 
@@ -45,15 +50,22 @@ class Connection {
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const ConnectionOptions& options,
                                                           Access access);
 
-  // `where` names the collector in errors. `owner` keeps what `stub` needs alive.
-  Connection(std::string where, double timeout_seconds, Stub* stub, std::shared_ptr<void> owner)
+  // `where` names the collector in errors. `owner` keeps what `stub` needs alive, and `local` is
+  // the collector in this process, if that is what the stub calls.
+  Connection(std::string where, double timeout_seconds, Stub* stub, std::shared_ptr<void> owner,
+             query::LocalCollector* local = nullptr)
       : where_(std::move(where)),
         timeout_seconds_(timeout_seconds),
         owner_(std::move(owner)),
-        stub_(stub) {}
+        stub_(stub),
+        local_(local) {}
 
   Stub& stub() { return *stub_; }
   std::unique_ptr<grpc::ClientContext> NewContext() const;
+  // Compares: every row in order, then the summary. DEADLINE_EXCEEDED after the timeout.
+  absl::Status Compare(const v1::CompareRequest& request,
+                       const std::function<void(const v1::ComparisonRow&)>& on_row,
+                       v1::ComparisonSummary* summary) const;
   // The status of a finished call, annotated with where the collector is.
   absl::Status Result(const grpc::Status& status) const;
 
@@ -62,6 +74,7 @@ class Connection {
   double timeout_seconds_;
   std::shared_ptr<void> owner_;
   Stub* stub_;
+  query::LocalCollector* local_;
 };
 
 }  // namespace parity::cli

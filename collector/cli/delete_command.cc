@@ -55,7 +55,7 @@ void AddDeleteCommand(CLI::App& app, Invocation& invocation) {
   command->footer(
       "Examples:\n"
       "  parity delete prompt-1 --yes --db parity.db\n"
-      "  parity delete prompt-1 --team worker-cpu --yes --collector 127.0.0.1:7071");
+      "  parity delete prompt-1 --team worker-cpu --yes --collector 127.0.0.1:50052");
   command->callback(OnCollector(invocation, options, Access::kUpdate, &Delete));
 }
 

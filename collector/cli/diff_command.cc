@@ -36,23 +36,14 @@ struct Comparison {
 absl::StatusOr<Comparison> Compare(const v1::CompareRequest& request, const DiffOptions& options,
                                    Connection& collector) {
   Comparison comparison;
-  bool finished = false;
   const bool json = options.format == "json";
-  const auto context = collector.NewContext();
-  const auto reader = collector.stub().Compare(context.get(), request);
-  for (v1::CompareResponse response; reader->Read(&response);) {
-    if (response.has_summary()) {
-      comparison.summary = std::move(*response.mutable_summary());
-      finished = true;
-    } else if (response.has_row()) {
-      comparison.tally.Count(response.row());
-      if (!options.rows) continue;
-      if (json) comparison.json_rows.push_back(ToJson(response.row()));
-      if (!json) AddRow(response.row(), &comparison.rows);
-    }
-  }
-  RETURN_IF_ERROR(collector.Result(reader->Finish()));
-  if (!finished) return absl::InternalError("the comparison ended without its summary");
+  const auto on_row = [&](const v1::ComparisonRow& row) {
+    comparison.tally.Count(row);
+    if (!options.rows) return;
+    if (json) comparison.json_rows.push_back(ToJson(row));
+    if (!json) AddRow(row, &comparison.rows);
+  };
+  RETURN_IF_ERROR(collector.Compare(request, on_row, &comparison.summary));
   return comparison;
 }
 
@@ -148,7 +139,7 @@ void AddDiffCommand(CLI::App& app, Invocation& invocation) {
       "  parity diff prompt-1 --reference llama.cpp --candidate worker-cpu --rows \\\n"
       "      --checkpoint 'layer.*.attn.*' --positions 0-7 --db parity.db\n"
       "  parity diff old --candidate-run new --reference worker-cpu --candidate worker-cpu \\\n"
-      "      --format csv --collector 127.0.0.1:7071 > diff.csv");
+      "      --format csv --collector 127.0.0.1:50052 > diff.csv");
   command->callback([&invocation, options] {
     invocation.run = [options](const Console& console) { return OpenAndDiff(*options, console); };
   });

@@ -49,10 +49,10 @@ void AddGenerateCommand(CLI::App& app, Invocation& invocation) {
       "or away or time is up. Ctrl-C cancels the call.\n"
       "\n"
       "Examples:\n"
-      "  parity generate --worker 127.0.0.1:7070 --prompt 'The capital of France is'\n"
-      "  parity generate --worker 127.0.0.1:7070 --tokens 504,3575 --force 282,4649 \\\n"
+      "  parity generate --worker 127.0.0.1:50051 --prompt 'The capital of France is'\n"
+      "  parity generate --worker 127.0.0.1:50051 --tokens 504,3575 --force 282,4649 \\\n"
       "      --run prompt-1 --team worker-cpu --capture full\n"
-      "  parity generate --worker 127.0.0.1:7070 --shadow prompt-1/llama.cpp --run prompt-1 \\\n"
+      "  parity generate --worker 127.0.0.1:50051 --shadow prompt-1/llama.cpp --run prompt-1 \\\n"
       "      --team worker-cpu-shadow --capture full");
   command->callback([&invocation, options] {
     invocation.run = [options](const Console& console) { return Generate(*options, console); };

@@ -137,7 +137,7 @@ void AddImportCommand(CLI::App& app, Invocation& invocation) {
       "  parity import --run prompt-1 llama.jsonl worker.jsonl --db parity.db\n"
       "  parity import --run prompt-1 --team hf --alias-file hf-names.txt log.jsonl --db "
       "parity.db\n"
-      "  zcat log.jsonl.gz | parity import --run big --strict - --collector 127.0.0.1:7071");
+      "  zcat log.jsonl.gz | parity import --run big --strict - --collector 127.0.0.1:50052");
   command->callback([&invocation, flags] {
     invocation.run = [flags](const Console& console) { return OpenAndImport(*flags, console); };
   });

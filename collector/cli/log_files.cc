@@ -19,6 +19,16 @@ constexpr size_t kPieceBytes = 256 << 10;  // within the 64-600 KiB at which gRP
 constexpr absl::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr absl::string_view kStandIn = "logs";
 
+// Lines of a log are long: skipping from one end to the next beats looking at every byte.
+int64_t CountLines(absl::string_view bytes) {
+  int64_t lines = 0;
+  while (const void* found = std::memchr(bytes.data(), '\n', bytes.size())) {
+    ++lines;
+    bytes.remove_prefix(static_cast<const char*>(found) - bytes.data() + 1);
+  }
+  return lines;
+}
+
 std::string DisplayName(const std::string& path) { return path == "-" ? "standard input" : path; }
 
 }  // namespace
@@ -74,7 +84,7 @@ absl::Status LogFiles::ReadOne(const std::string& path, std::istream& in,
     }
     first = false;
     if (bytes.empty()) continue;
-    lines_ += std::count(bytes.begin(), bytes.end(), '\n');
+    lines_ += CountLines(bytes);
     at_line_start_ = bytes.back() == '\n';
     if (!piece(bytes)) {
       *stopped = true;

@@ -48,7 +48,7 @@ void AddRunsCommand(CLI::App& app, Invocation& invocation) {
   command->footer(
       "Examples:\n"
       "  parity runs --db parity.db\n"
-      "  parity runs 'nightly-*' --limit 5 --collector 127.0.0.1:7071\n"
+      "  parity runs 'nightly-*' --limit 5 --collector 127.0.0.1:50052\n"
       "  parity runs --db parity.db --format csv");
   command->callback(OnCollector(invocation, options, Access::kRead, &Runs));
 }
