@@ -34,8 +34,8 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenFile(const ConnectionOptions& op
   if (!local.ok()) return local.status();
   std::shared_ptr<query::LocalCollector> owner = *std::move(local);
   query::LocalCollector* collector = owner.get();
-  return std::make_unique<Connection>("", options.timeout_seconds, &collector->stub(),
-                                      std::move(owner), collector);
+  return std::make_unique<Connection>("", options.timeout_seconds, nullptr, std::move(owner),
+                                      collector);
 }
 
 }  // namespace
@@ -78,6 +78,8 @@ std::unique_ptr<grpc::ClientContext> Connection::NewContext() const {
   SetTimeout(timeout_seconds_, context.get());
   return context;
 }
+
+Connection::Stub& Connection::stub() { return local_ != nullptr ? local_->stub() : *stub_; }
 
 absl::Status Connection::Compare(const v1::CompareRequest& request,
                                  const std::function<void(const v1::ComparisonRow&)>& on_row,

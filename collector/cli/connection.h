@@ -50,8 +50,8 @@ class Connection {
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const ConnectionOptions& options,
                                                           Access access);
 
-  // `where` names the collector in errors. `owner` keeps what `stub` needs alive, and `local` is
-  // the collector in this process, if that is what the stub calls.
+  // `where` names the collector in errors. `owner` keeps what `stub` needs alive; `local` is
+  // the collector in this process to use instead of a stub.
   Connection(std::string where, double timeout_seconds, Stub* stub, std::shared_ptr<void> owner,
              query::LocalCollector* local = nullptr)
       : where_(std::move(where)),
@@ -60,7 +60,7 @@ class Connection {
         stub_(stub),
         local_(local) {}
 
-  Stub& stub() { return *stub_; }
+  Stub& stub();
   std::unique_ptr<grpc::ClientContext> NewContext() const;
   // Compares: every row in order, then the summary. DEADLINE_EXCEEDED after the timeout.
   absl::Status Compare(const v1::CompareRequest& request,

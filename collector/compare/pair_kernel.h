@@ -40,7 +40,7 @@ struct PairKernel {
   // First i with |a-b| > threshold * max(|a|, floor), computed in float; n if none.
   int64_t (*first_exceeding)(const char* a, const char* b, int64_t n, float threshold, float floor);
   // Adds n logits to `sums`. Weights are good to 2e-7 relative; the rest is double.
-  // REQUIRES: |t| <= 40 throughout. `small` promises |t| <= 0.25.
+  // REQUIRES: |t| <= 40 throughout. `small` promises |t| <= 0.75.
   void (*weigh)(const char* a, const char* b, int64_t n, float a_max, double shift, bool small,
                 WeightSums* sums);
 };

@@ -152,8 +152,18 @@ void PairComparer::CompareFinite(const Payload& reference, const Payload& candid
   float a_buffer[kBlock], b_buffer[kBlock];
   const char* a = Block(reference, begin, count, a_buffer);
   const char* b = Block(candidate, begin, count, b_buffer);
+  // The kernel's |a-b| in float is the exact one but for 1e-7: it skips what is clearly smaller.
+  // Its bound is threshold * max(|a|, floor), a constant with a floor above every |a|.
+  constexpr double kFloor = 0x1p60;
+  const bool filter = metrics->max_abs > 1e-15 && metrics->max_abs < 1e15 && aa < kFloor;
+  const float threshold = static_cast<float>(metrics->max_abs * (1 - 1e-6) / kFloor);
   int64_t i = 0;
-  while (i + 1 < count && std::fabs(double{At(a, i)} - At(b, i)) != metrics->max_abs) ++i;
+  while (true) {
+    if (filter) i += kernel_.first_exceeding(a + 4 * i, b + 4 * i, count - i, threshold, kFloor);
+    i = std::min(i, count - 1);
+    if (i + 1 == count || std::fabs(double{At(a, i)} - At(b, i)) == metrics->max_abs) break;
+    ++i;
+  }
   metrics->max_abs_index = begin + i;
   metrics->reference_at_max = At(a, i);
   metrics->candidate_at_max = At(b, i);
@@ -300,7 +310,7 @@ double PairComparer::KlDivergence(const Payload& reference, const Payload& candi
   WeightSums sums;
   for (size_t block = 0; block < block_max_.size(); ++block) {
     const int64_t begin = static_cast<int64_t>(block) * kBlock;
-    const bool small = block_max_[block] + std::fabs(shift) <= 0.25;
+    const bool small = block_max_[block] + std::fabs(shift) <= 0.75;
     kernel_.weigh(a + 4 * begin, b + 4 * begin, std::min(kBlock, n - begin), a_max, shift, small,
                   &sums);
   }

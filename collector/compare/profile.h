@@ -68,6 +68,7 @@ class Profile {
   bool shadow_ = false;
   Rounding rounding_ = Rounding::kQuantised;  // of the whole computation
   double first_layer_floor_ = 0;              // quantised: where the growth starts
+  bool other_precision_ = false;              // quantised: KV, activations or attention differ
   double product_floor_ = 0;    // shadow: ops that read activations into a matrix product
   double attention_floor_ = 0;  // shadow: attn.context
   int layers_ = 0;

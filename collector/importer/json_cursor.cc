@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
 
 #include "absl/strings/ascii.h"
@@ -23,6 +24,28 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 constexpr double kPowers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                               1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                               1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+constexpr uint64_t kWholePowers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+
+// Eight bytes, the first in the lowest; a digit's byte is its value.
+uint64_t LoadDigits(const char* p) {
+  uint64_t bytes;
+  std::memcpy(&bytes, p, sizeof(bytes));
+  return bytes ^ 0x3030303030303030;
+}
+
+// Marks bytes that are no digit; only the lowest mark is exact, since carries go up.
+uint64_t OtherThanDigits(uint64_t bytes) {
+  return ((bytes + 0x7676767676767676) | bytes) & 0x8080808080808080;
+}
+
+// The number whose eight decimal digits, the first in the lowest byte, have the values 0 to 9.
+uint64_t EightDigits(uint64_t digits) {
+  digits = digits * 10 + (digits >> 8);  // bytes 0, 2, 4, 6: pairs
+  const uint64_t low = (digits & 0x000000ff000000ff) * 0x000f424000000064;
+  const uint64_t high = ((digits >> 16) & 0x000000ff000000ff) * 0x0000271000000001;
+  return (low + high) >> 32;
+}
 
 void AppendUtf8(uint32_t code, std::string* out) {
   if (code < 0x80) {
@@ -144,6 +167,25 @@ absl::Status JsonCursor::ReadInt(int64_t* out) {
   return absl::OkStatus();
 }
 
+const char* JsonCursor::ReadDigits(const char* p, uint64_t* mantissa) const {
+  while (end_ - p >= 8) {
+    const uint64_t digits = LoadDigits(p);
+    const uint64_t other = OtherThanDigits(digits);
+    if (other == 0) {
+      *mantissa = *mantissa * 100000000 + EightDigits(digits);
+      p += 8;
+      continue;
+    }
+    const int count = std::countr_zero(other) / 8;
+    if (count > 0) {
+      *mantissa = *mantissa * kWholePowers[count] + EightDigits(digits << (64 - 8 * count));
+    }
+    return p + count;
+  }
+  while (p != end_ && IsDigit(*p)) *mantissa = *mantissa * 10 + (*p++ - '0');
+  return p;
+}
+
 bool JsonCursor::ReadPlainFloat(float* out) {
   const char* p = at_;
   const bool negative = p != end_ && *p == '-';
@@ -156,10 +198,11 @@ bool JsonCursor::ReadPlainFloat(float* out) {
   int exponent = 0;
   if (p != end_ && *p == '.') {
     const char* fraction = ++p;
-    while (p != end_ && IsDigit(*p)) mantissa = mantissa * 10 + (*p++ - '0');
-    exponent = static_cast<int>(fraction - p);
+    p = ReadDigits(p, &mantissa);
     if (p == fraction) return false;
     count += p - fraction;
+    if (count > 18) return false;
+    exponent = static_cast<int>(fraction - p);
   }
   if (count > 18) return false;  // the mantissa may have wrapped
   if (p != end_ && (*p == 'e' || *p == 'E')) {
@@ -183,6 +226,61 @@ bool JsonCursor::ReadPlainFloat(float* out) {
   *out = static_cast<float>(negative ? -value : value);
   at_ = p;
   return true;
+}
+
+bool JsonCursor::ReadCommonFloat(float* out) {
+  // Sign, digit, point and two loads of eight bytes.
+  if (end_ - at_ < 3 + 16) return false;
+  const uint64_t negative = *at_ == '-';
+  const char* p = at_ + negative;
+  const uint64_t whole = static_cast<unsigned char>(*p - '0');
+  if (whole > 9 || p[1] != '.') return false;
+  p += 2;
+  uint64_t digits = LoadDigits(p);
+  uint64_t mantissa = whole;
+  int count = 0;
+  if (OtherThanDigits(digits) == 0) {
+    mantissa = mantissa * 100000000 + EightDigits(digits);
+    digits = LoadDigits(p + 8);
+    count = 8;
+  }
+  const uint64_t other = OtherThanDigits(digits);
+  if (other == 0) return false;
+  const int more = std::countr_zero(other) / 8;  // 0 to 7
+  count += more;
+  mantissa = mantissa * kWholePowers[more] + EightDigits(digits << (56 - 8 * more) << 8);
+  p += count;
+  // At most 16 digits, so only the mantissa may be too long.
+  if (count == 0 || (*p | 0x20) == 'e' || mantissa >> 53 != 0) return false;
+  const uint64_t bits =
+      std::bit_cast<uint64_t>(static_cast<double>(mantissa) / kPowers[count]);  // as ReadPlainFloat
+  if ((bits & 0x1fffffff) == 0x10000000) return false;
+  *out = static_cast<float>(std::bit_cast<double>(bits | negative << 63));
+  at_ = p;
+  return true;
+}
+
+bool JsonCursor::ReadFloatRun(std::vector<float>* out) {
+  const size_t before = out->size();
+  float run[512];
+  size_t count = 0;
+  while (true) {
+    const char* start = at_;
+    // A number is only taken together with its comma.
+    if ((!ReadCommonFloat(&run[count]) && !ReadPlainFloat(&run[count])) || at_ == end_ ||
+        *at_ != ',') {
+      at_ = start;
+      break;
+    }
+    ++at_;
+    if (at_ != end_ && static_cast<unsigned char>(*at_) <= ' ') SkipSpace();
+    if (++count == std::size(run)) {
+      out->insert(out->end(), run, run + count);
+      count = 0;
+    }
+  }
+  out->insert(out->end(), run, run + count);
+  return out->size() != before;
 }
 
 absl::Status JsonCursor::ReadOddFloat(float* out) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -41,6 +42,10 @@ class JsonCursor {
   // A number rounded once to binary32; null, NaN, [+-]Infinity and [+-]inf in any case, bare or in
   // quotes. White space before it must have been skipped.
   absl::Status ReadFloat(float* out);
+  // Takes "number," as often as plain numbers follow one another and appends them: what ReadFloat
+  // and Expect(',') would do, many times faster. Stops, before a number, at anything else; white
+  // space after a comma is taken. Returns whether any was taken.
+  bool ReadFloatRun(std::vector<float>* out);
   // Any value.
   absl::Status Skip();
 
@@ -49,6 +54,11 @@ class JsonCursor {
 
  private:
   bool ReadPlainFloat(float* out);
+  // What nearly all numbers of a log look like, [-]D.D..., without branches that depend on the
+  // digits; false for any other, which may still be plain.
+  bool ReadCommonFloat(float* out);
+  // Digits from `p` on, appended to *mantissa, eight at a time. REQUIRES: *mantissa has room.
+  const char* ReadDigits(const char* p, uint64_t* mantissa) const;
   absl::Status ReadOddFloat(float* out);
   absl::Status ReadEscape(std::string* out);
   bool ReadHex4(uint32_t* out);

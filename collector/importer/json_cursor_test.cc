@@ -8,6 +8,7 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_format.h"
 
@@ -47,6 +48,49 @@ TEST(JsonCursorTest, DecimalsBetweenTwoFloatsAreRoundedOnce) {
                            "123456789012345678901234567890", "0.000000000000000000000000000001"}) {
     EXPECT_EQ(std::bit_cast<uint32_t>(Read(text)), std::bit_cast<uint32_t>(strtof(text, nullptr)))
         << text;
+  }
+}
+
+TEST(JsonCursorTest, ARunOfNumbersIsWhatReadFloatReads) {
+  std::mt19937 random(12);
+  std::string text;
+  std::vector<float> expected;
+  for (int i = 0; i < 20000; ++i) {
+    const float value = std::ldexp(static_cast<float>(random()) - 2147483648.0f,
+                                   static_cast<int>(random() % 40) - 50);
+    const int digits = 1 + static_cast<int>(random() % 17);
+    const std::string number = i % 3 == 0 ? absl::StrFormat("%.*f", digits, value)
+                                          : absl::StrFormat("%.*g", digits, value);
+    expected.push_back(strtof(number.c_str(), nullptr));
+    text += number + (i % 5 == 0 ? " ,\t" : i % 7 == 0 ? ", " : ",");
+  }
+  text += "[";
+  JsonCursor cursor(text);
+  std::vector<float> values;
+  // A number that is none of the plain ones, or has white space behind it, ends a run.
+  while (cursor.Peek() != '[') {
+    if (cursor.ReadFloatRun(&values)) continue;
+    float value = 0;
+    ASSERT_TRUE(cursor.ReadFloat(&value).ok());
+    ASSERT_TRUE(cursor.Take(','));
+    cursor.SkipSpace();
+    values.push_back(value);
+  }
+  EXPECT_EQ(values, expected);
+}
+
+TEST(JsonCursorTest, ARunEndsBeforeWhatItDoesNotTake) {
+  // The text lies at the very end of its buffer, so that a read past it is one past the buffer.
+  for (const std::string rest :
+       {"3", "3]", "]", "\"4\",", "NaN,", "[1,", "1e,", "-,", "", "1.", "1.5e9"}) {
+    const std::string text = "1,2.5," + rest;
+    const std::vector<char> exact(text.begin(), text.end());
+    JsonCursor cursor(absl::string_view(exact.data(), exact.size()));
+    std::vector<float> values;
+    EXPECT_TRUE(cursor.ReadFloatRun(&values)) << rest;
+    EXPECT_EQ(values, (std::vector<float>{1, 2.5})) << rest;
+    EXPECT_EQ(cursor.Peek(), rest.empty() ? '\0' : rest[0]) << rest;
+    EXPECT_FALSE(cursor.ReadFloatRun(&values)) << rest;
   }
 }
 

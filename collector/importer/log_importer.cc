@@ -240,6 +240,10 @@ absl::Status StoreLogImporter::Store(const std::string& team) {
   }
   TeamImport& import = found->second;
   const int32_t position = static_cast<int32_t>(line_.position);
+  // Grown by doubling, half a batch would be copied and its pages faulted in again.
+  if (import.batch.bytes() == 0) {
+    import.batch.Reserve(kBatchBytes + static_cast<int64_t>(tensor_.data().size()));
+  }
   import.batch.AddTensor(position, tensor_);
   const store::Statistics& statistics = import.batch.tensors().back().statistics;
   response_.set_non_finite(response_.non_finite() + statistics.nan_count + statistics.inf_count);

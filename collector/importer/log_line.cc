@@ -50,6 +50,7 @@ absl::Status ReadValues(JsonCursor& cursor, std::vector<float>* values) {
       if (++depth > kMaxDepth) return cursor.Error("at most 8 nested arrays");
     }
     if (!opened || cursor.Peek() != ']') {  // only a new array may be empty
+      if (cursor.ReadFloatRun(values) && cursor.Peek() == '[') continue;
       float value = 0;
       RETURN_IF_ERROR(cursor.ReadFloat(&value));
       values->push_back(value);

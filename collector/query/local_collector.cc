@@ -1,5 +1,7 @@
 #include "collector/query/local_collector.h"
 
+#include <glog/logging.h>
+
 #include <chrono>
 #include <utility>
 
@@ -16,22 +18,25 @@ absl::StatusOr<std::unique_ptr<LocalCollector>> LocalCollector::Open(const std::
                                                                      OpenMode mode) {
   ASSIGN_OR_RETURN(std::unique_ptr<store::CaptureStore> store,
                    store::CaptureStore::Open(db_path, mode));
-  std::unique_ptr<LocalCollector> local(new LocalCollector(std::move(store)));
-  if (local->server_ == nullptr) return absl::InternalError("no in-process server could start");
-  return local;
+  return std::unique_ptr<LocalCollector>(new LocalCollector(std::move(store)));
 }
 
 LocalCollector::LocalCollector(std::unique_ptr<store::CaptureStore> store)
-    : store_(std::move(store)), service_(store_.get(), kMaxMessageBytes) {
-  grpc::ServerBuilder builder;
-  builder.RegisterService(&service_);
-  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  server_ = builder.BuildAndStart();
-  if (server_ == nullptr) return;
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  channel_ = server_->InProcessChannel(arguments);
-  stub_ = v1::Collector::NewStub(channel_);
+    : store_(std::move(store)), service_(store_.get(), kMaxMessageBytes) {}
+
+v1::Collector::StubInterface& LocalCollector::stub() {
+  std::call_once(started_, [this] {
+    grpc::ServerBuilder builder;
+    builder.RegisterService(&service_);
+    builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    server_ = builder.BuildAndStart();
+    CHECK(server_ != nullptr) << "a server without a port did not start";
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    channel_ = server_->InProcessChannel(arguments);
+    stub_ = v1::Collector::NewStub(channel_);
+  });
+  return *stub_;
 }
 
 LocalCollector::~LocalCollector() {

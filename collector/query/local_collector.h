@@ -5,9 +5,12 @@
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "collector/compare/comparison.h"
 #include "collector/query/collector_service.h"
 #include "collector/store/capture_store.h"
 #include "parity/v1/collector.grpc.pb.h"
@@ -24,15 +27,22 @@ class LocalCollector {
                                                               OpenMode mode);
   ~LocalCollector();
 
-  v1::Collector::StubInterface& stub() { return *stub_; }
-  std::shared_ptr<grpc::Channel> channel() const { return channel_; }
+  // Starts the in-process server at the first call: what needs none does not wait for one.
+  v1::Collector::StubInterface& stub();
   store::CaptureStore& store() { return *store_; }
+  // What Compare of the stub answers, but on the caller's thread and without a message a row, which
+  // costs several times what the comparison itself does.
+  absl::Status Compare(const v1::CompareRequest& request, const compare::RowCallback& on_row,
+                       v1::ComparisonSummary* summary) {
+    return compare::CompareCaptures(*store_, request, on_row, summary);
+  }
 
  private:
   explicit LocalCollector(std::unique_ptr<store::CaptureStore> store);
 
   std::unique_ptr<store::CaptureStore> store_;
   CollectorService service_;
+  std::once_flag started_;
   std::unique_ptr<grpc::Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::Collector::Stub> stub_;

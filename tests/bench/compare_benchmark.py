@@ -1,0 +1,50 @@
+"""`parity diff` of two full captures against a plain Python script that reads their two JSONL logs (compare_logs.py).
+
+usage: compare_benchmark.py PARITY DB RUN REFERENCE CANDIDATE      prints a Markdown table row
+
+DB holds two full captures of 64 tokens, as made by `parity-worker run --capture full` with --tokens and --force. Parity's
+time is that of the whole process, medians of 5; the Python script takes half a minute and runs twice, before and after.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROUNDS = 5
+
+
+def run(command):
+    before, start = os.times(), time.perf_counter()
+    result = subprocess.run(command, stdout=subprocess.DEVNULL)
+    if result.returncode not in (0, 1):  # 1: they diverge
+        sys.exit("{} failed with {}".format(command[0], result.returncode))
+    wall, after = time.perf_counter() - start, os.times()
+    return wall, sum(after[2:4]) - sum(before[2:4])
+
+
+def main():
+    parity, db, name, reference, candidate = sys.argv[1:6]
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "compare_logs.py")
+    diff = [parity, "diff", name, "--reference", reference, "--candidate", candidate, "--db", db, "--no-save",
+            "--format", "json"]
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(db))) as folder:
+        logs = [os.path.join(folder, team + ".jsonl") for team in (reference, candidate)]
+        for team, log in zip((reference, candidate), logs):
+            run([parity, "export", name, "--team", team, "--db", db, "-o", log])
+        size = sum(os.path.getsize(log) for log in logs) / 1e6
+        plain = [sys.executable, script] + logs
+        theirs = [run(plain)]
+        ours = [run(diff) for _ in range(ROUNDS)]
+        theirs.append(run(plain))
+    (wall, cpu), (peer_wall, peer_cpu) = ([statistics.median(c) for c in zip(*times)] for times in (ours, theirs))
+    print("| compare two full captures (logs of {:.0f} MB) | {:.3f} s ({:.3f} s CPU) | plain Python {:.1f} s ({:.1f} s CPU) "
+          "| {:.0f}x ({:.0f}x CPU); best: {:.0f}x |".format(
+              size, wall, cpu, peer_wall, peer_cpu, peer_wall / wall, peer_cpu / cpu,
+              min(t[0] for t in theirs) / min(t[0] for t in ours)))
+
+
+if __name__ == "__main__":
+    main()
