@@ -1,6 +1,7 @@
 // parity-collector: stores captures in a SQLite file and answers questions about them.
 #include <glog/logging.h>
 #include <malloc.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include "absl/time/time.h"
 #include "collector/query/collector_service.h"
 #include "collector/store/capture_store.h"
+#include "proto/serve/address.h"
 #include "proto/serve/flags.h"
 #include "proto/serve/server.h"
 #include "proto/serve/shutdown.h"
@@ -23,7 +25,7 @@ enum ExitCode { kOk = 0, kUsage = 2, kUnavailable = 4, kStorage = 5 };
 
 constexpr char kExamples[] =
     "Examples:\n"
-    "  parity-collector serve --db parity.db --listen 127.0.0.1:7070\n"
+    "  parity-collector serve --db parity.db --listen 127.0.0.1:50052\n"
     "  parity-collector serve --db parity.db --listen unix:/run/parity/collector.sock\n"
     "  sqlite3 parity.db 'SELECT run, team, status, tensors FROM v_runs'\n"
     "Exit codes: 0 stopped by a signal, 2 usage or bad input, 4 unavailable (address or database "
@@ -36,6 +38,7 @@ struct ServeFlags {
   std::string db;
   serve::ServerOptions server;
   int64_t min_free_mib = store::StoreOptions().min_free_bytes >> 20;
+  int nice = 19;
 };
 
 int Fail(const absl::Status& status, ExitCode otherwise) {
@@ -45,7 +48,18 @@ int Fail(const absl::Status& status, ExitCode otherwise) {
   return otherwise;
 }
 
+// What the flags alone can be refused for, before a file is made.
+absl::Status CheckListen(const serve::ServerOptions& server) {
+  const absl::StatusOr<serve::Address> address = serve::ParseAddress(server.address);
+  if (!address.ok()) return address.status();
+  return serve::MayListen(*address, server.tls, server.insecure);
+}
+
 int Serve(const ServeFlags& flags) {
+  const absl::Status may_listen = CheckListen(flags.server);
+  if (!may_listen.ok()) return Fail(may_listen, kUsage);
+  // Before any thread starts: all inherit it.
+  if (setpriority(PRIO_PROCESS, 0, flags.nice) != 0) PLOG(WARNING) << "cannot set the priority";
   store::StoreOptions options;
   options.min_free_bytes = flags.min_free_mib << 20;
   auto store = store::CaptureStore::Open(flags.db, store::OpenMode::kReadWrite, options);
@@ -69,7 +83,7 @@ int Main(int argc, char** argv) {
   app.footer(kExamples);
   app.require_subcommand(1);
   ServeFlags flags;
-  flags.server.address = "127.0.0.1:7070";
+  flags.server.address = "127.0.0.1:50052";
   CLI::App* serve = app.add_subcommand("serve", "Serve the Collector over gRPC until SIGTERM");
   serve->footer(kExamples);
   serve->add_option("--db", flags.db, "SQLite file; created when new")->required();
@@ -83,6 +97,11 @@ int Main(int argc, char** argv) {
       ->add_option("--min-free-mib", flags.min_free_mib,
                    "Refuse writes while the disk has less free than this")
       ->check(CLI::Range(0, 1 << 30))
+      ->capture_default_str();
+  serve
+      ->add_option("--nice", flags.nice,
+                   "Priority (0 to 19): an engine on the same cores comes first, its queue waits")
+      ->check(CLI::Range(0, 19))
       ->capture_default_str();
   try {
     app.parse(argc, argv);
@@ -100,6 +119,7 @@ int main(int argc, char** argv) {
   // whose page faults were an eighth of ingest's CPU time.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 128 << 20);
+  mallopt(M_TOP_PAD, 4 << 20);
   google::InitGoogleLogging(argv[0]);
   FLAGS_logtostderr = true;
   parity::serve::BlockShutdownSignals();

@@ -1,5 +1,6 @@
 // parity-worker: runs a model and captures what was computed on the way.
 #include <glog/logging.h>
+#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 
@@ -11,6 +12,11 @@
 #include "worker/tokenize_command.h"
 
 int main(int argc, char** argv) {
+  // Captured frames come and go by the half MiB: their memory is kept, since the kernel would clear
+  // each page again. Weights are larger and stay outside.
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  mallopt(M_TOP_PAD, 4 << 20);
   parity::serve::BlockShutdownSignals();
   FLAGS_logtostderr = true;
   FLAGS_minloglevel = google::GLOG_WARNING;

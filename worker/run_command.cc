@@ -108,7 +108,8 @@ std::string Summary(const Printer& printer, int64_t forced) {
     const bool complete = finished.capture_status() == v1::CAPTURE_STATUS_COMPLETE;
     absl::StrAppend(&text, "; capture ", printer.capture(), printer.capture().empty() ? "" : " ",
                     complete ? "COMPLETE" : "INCOMPLETE", ": ", counts.captured(), " tensors, ",
-                    counts.acked(), " acked, ", counts.dropped(), " dropped");
+                    counts.acked(), " acked, ", counts.dropped(), " dropped, waited ",
+                    absl::StrFormat("%.3f s", finished.capture_wait_nanos() * 1e-9));
   }
   if (!finished.message().empty()) absl::StrAppend(&text, "; ", finished.message());
   return text;

@@ -12,13 +12,14 @@
 namespace parity::store {
 
 struct StoreOptions {
-  // Writes are refused while the disk has less free than this. 2 x the WAL's size limit, so that a
-  // checkpoint fits.
-  int64_t min_free_bytes = int64_t{512} << 20;
-  // Group commit: a commit happens when so many bytes are waiting, or the oldest has waited so
-  // long.
-  int64_t commit_bytes = 8 << 20;
-  absl::Duration commit_delay = absl::Milliseconds(5);
+  // Writes are refused while the disk has less free than this: room for a whole WAL and its
+  // checkpoint, 0.3 GiB each, and for the neighbours.
+  int64_t min_free_bytes = int64_t{2} << 30;
+  // Group commit: a commit happens when so many bytes are waiting, when the oldest has waited so
+  // long, or when nothing more came for commit_quiet (a small model's tokens come faster).
+  int64_t commit_bytes = 16 << 20;
+  absl::Duration commit_delay = absl::Milliseconds(200);
+  absl::Duration commit_quiet = absl::Milliseconds(20);
   // Append() blocks while more than this is queued.
   int64_t max_in_flight_bytes = int64_t{512} << 20;
 };

@@ -161,7 +161,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
                                    &database->handle_, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) return database->Error(code);
   sqlite3_extended_result_codes(database->handle_, 1);
-  sqlite3_busy_timeout(database->handle_, kBusyMillis);
+  database->SetWaiting(true);
   sqlite3_limit(database->handle_, SQLITE_LIMIT_LENGTH, kMaxValueBytes);
   sqlite3_db_config(database->handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(database->handle_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
@@ -189,6 +189,10 @@ absl::StatusOr<int64_t> Database::QueryInt(const char* sql) {
   ASSIGN_OR_RETURN(Statement statement, Prepare(sql));
   ASSIGN_OR_RETURN(const bool row, statement.Step());
   return row ? statement.Int(0) : 0;
+}
+
+void Database::SetWaiting(bool waiting) {
+  sqlite3_busy_timeout(handle_, waiting ? kBusyMillis : 0);
 }
 
 int64_t Database::Changes() const { return sqlite3_changes64(handle_); }

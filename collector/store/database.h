@@ -86,6 +86,8 @@ class Database {
   absl::StatusOr<Statement> Prepare(const char* sql);
   // The first column of the first row, as an integer.
   absl::StatusOr<int64_t> QueryInt(const char* sql);
+  // Whether statements wait a while (5 s; the default) for other connections that are in the way.
+  void SetWaiting(bool waiting);
   int64_t Changes() const;
   int64_t LastInsertId() const;
   bool InTransaction() const;

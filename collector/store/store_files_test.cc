@@ -78,7 +78,7 @@ TEST(StoreFilesTest, EmptyMissingAndUnreachableFiles) {
 TEST(StoreFilesTest, TheSettingsThatWereMeasuredAreSet) {
   const std::string path = NewDatabasePath();
   ASSERT_TRUE(OpenStatus(path, OpenMode::kReadWrite).ok());
-  EXPECT_EQ(Query(path, "PRAGMA page_size"), "16384");
+  EXPECT_EQ(Query(path, "PRAGMA page_size"), "65536");
   EXPECT_EQ(Query(path, "PRAGMA journal_mode"), "wal");
   EXPECT_EQ(Query(path, "PRAGMA auto_vacuum"), "2");  // incremental
   EXPECT_EQ(Query(path, "PRAGMA integrity_check"), "ok");
@@ -184,7 +184,7 @@ TEST(StoreFilesTest, WhatWasCommittedSurvivesKillNine) {
 
 TEST(StoreFilesTest, AFullDiskIsResourceExhaustedAndLeavesNothingHalfWritten) {
   const std::string path = NewDatabasePath();
-  const Child child = StartAppending(path, 2 << 20);
+  const Child child = StartAppending(path, 8 << 20);
   int32_t last = -1;
   while (read(child.reports, &last, sizeof(last)) == sizeof(last)) {
   }

@@ -2,6 +2,7 @@
 
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -32,6 +33,7 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Start(std::unique_ptr<Database> 
                                                       const StoreOptions& options) {
   std::unique_ptr<Writer> writer(new Writer(std::move(database), options));
   ASSIGN_OR_RETURN(writer->inserter_, BatchInserter::Create(*writer->database_));
+  writer->wal_ = std::make_unique<WalKeeper>(*writer->database_);
   writer->thread_ = std::thread(&Writer::Loop, writer.get());
   return writer;
 }
@@ -88,12 +90,13 @@ bool Writer::Pop(absl::Time deadline, Item& item) {
 void Writer::Loop() {
   while (true) {
     Item item;
-    const bool popped = Pop(group_deadline_, item);
+    const bool was_open = group_open_;
+    const bool popped = Pop(group_open_ ? group_deadline_ : wal_->idle_time(), item);
     const bool ends_group = !popped || item.exclusive != nullptr;
     if (ends_group && group_open_) CommitGroup().IgnoreError();  // told to every batch in it
     if (!popped) {
-      absl::MutexLock lock(&mutex_);
-      if (stopping_ && queue_.empty()) break;
+      if (Stopped()) break;
+      if (!was_open) wal_->OnIdle();
       continue;
     }
     if (item.exclusive != nullptr) {
@@ -102,10 +105,16 @@ void Writer::Loop() {
     }
     AppendItem(item);
     const bool full = group_bytes_ >= options_.commit_bytes;
-    if (group_open_ && (full || absl::Now() >= group_deadline_)) CommitGroup().IgnoreError();
+    if (group_open_ && (full || absl::Now() >= group_limit_)) CommitGroup().IgnoreError();
   }
   inserter_.reset();
-  database_->Execute("PRAGMA wal_checkpoint(TRUNCATE)").IgnoreError();  // closing tries again
+  wal_->Truncate();  // closing tries again
+  wal_.reset();
+}
+
+bool Writer::Stopped() {
+  absl::MutexLock lock(&mutex_);
+  return stopping_ && queue_.empty();
 }
 
 void Writer::AppendItem(Item& item) {
@@ -118,10 +127,11 @@ void Writer::AppendItem(Item& item) {
     }
     group_open_ = true;
     group_bytes_ = 0;
-    group_deadline_ = absl::Now() + options_.commit_delay;
+    group_limit_ = absl::Now() + options_.commit_delay;
   }
   absl::StatusOr<AppendResult> result =
       inserter_->Insert(item.capture_id, item.batch, item.replace);
+  group_deadline_ = std::min(group_limit_, absl::Now() + options_.commit_quiet);
   if (result.ok()) {
     group_bytes_ += item.batch.bytes();
     pending_.push_back({std::move(item.done), *std::move(result)});
@@ -133,16 +143,17 @@ void Writer::AppendItem(Item& item) {
 
 absl::Status Writer::CommitGroup() {
   absl::Status status = inserter_->Flush();
+  wal_->Reserve(group_bytes_ + group_bytes_ / 4);  // rows, tree pages and rewritten leaves
   if (status.ok()) status = database_->Execute("COMMIT");
   if (!status.ok()) {
     FailGroup(status);
     return status;
   }
   group_open_ = false;
-  group_deadline_ = absl::InfiniteFuture();
   std::vector<Pending> committed;
   committed.swap(pending_);
   for (const Pending& pending : committed) pending.done(pending.result);
+  wal_->AfterCommit();  // nobody waits for it
   return absl::OkStatus();
 }
 
@@ -151,7 +162,6 @@ void Writer::FailGroup(const absl::Status& status) {
   inserter_->Forget();
   NoteFailure(status);
   group_open_ = false;
-  group_deadline_ = absl::InfiniteFuture();
   std::vector<Pending> failed;
   failed.swap(pending_);
   for (const Pending& pending : failed) pending.done(status);
@@ -165,7 +175,10 @@ absl::Status Writer::RunTask(Kind kind, const Task& task) {
   RETURN_IF_ERROR(status);
   if (kind == Kind::kFrees) {
     // The deletion is committed; a reader in the way only delays the shrinking.
-    database_->Execute("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)").IgnoreError();
+    database_->Execute("PRAGMA incremental_vacuum").IgnoreError();
+    wal_->Truncate();
+  } else {
+    wal_->AfterCommit();
   }
   return absl::OkStatus();
 }

@@ -19,6 +19,7 @@
 #include "collector/store/batch_inserter.h"
 #include "collector/store/database.h"
 #include "collector/store/tensor_batch.h"
+#include "collector/store/wal_keeper.h"
 
 namespace parity::store {
 
@@ -64,6 +65,8 @@ class Writer {
   void Loop();
   // Next item; false: none came by `deadline` (the queue is empty), or all is done.
   bool Pop(absl::Time deadline, Item& item);
+  // All is done, and nothing more comes.
+  bool Stopped();
   bool WantsMore() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return !queue_.empty() || stopping_;
   }
@@ -81,12 +84,14 @@ class Writer {
 
   const StoreOptions options_;
   const std::unique_ptr<Database> database_;
-  std::unique_ptr<BatchInserter> inserter_;  // before database_: goes first
+  std::unique_ptr<BatchInserter> inserter_;  // goes before database_, as wal_ does
+  std::unique_ptr<WalKeeper> wal_;
 
   // Writer thread only.
   bool group_open_ = false;
   int64_t group_bytes_ = 0;
-  absl::Time group_deadline_ = absl::InfiniteFuture();
+  absl::Time group_limit_;     // committed then, whatever comes
+  absl::Time group_deadline_;  // committed then unless more comes
   std::vector<Pending> pending_;
   absl::Status broken_;  // a failed write or sync: what is on the disk is not known any more
 

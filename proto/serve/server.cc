@@ -16,6 +16,10 @@
 namespace parity::serve {
 namespace {
 
+// Half a MiB of tensors comes in pieces of this size instead of gRPC's 16 KiB and 8 KiB, each of
+// which is an allocation and a system call.
+constexpr int kHttp2FrameBytes = 256 << 10;
+
 // gRPC unlinks an existing socket file before it binds, which would silently take over a running
 // service's address.
 bool SocketAnswers(const std::string& path) {
@@ -52,6 +56,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   EnablePlugins();
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(options.max_message_bytes);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, kHttp2FrameBytes);
+  builder.AddChannelArgument(GRPC_ARG_TCP_READ_CHUNK_SIZE, kHttp2FrameBytes);
   // Two processes on one port would each get some of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   int bound_port = 0;

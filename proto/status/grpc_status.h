@@ -1,4 +1,5 @@
-// The one translator between absl::Status and grpc::Status. Codes are the same numbers on both sides.
+// The one translator between absl::Status and grpc::Status. Codes are the same numbers on both
+// sides.
 #ifndef PARITY_PROTO_STATUS_GRPC_STATUS_H_
 #define PARITY_PROTO_STATUS_GRPC_STATUS_H_
 

@@ -8,8 +8,8 @@
 #include "absl/status/statusor.h"
 
 // Returns the status of `expr` from the calling function unless it is OK.
-#define RETURN_IF_ERROR(expr)                                  \
-  do {                                                         \
+#define RETURN_IF_ERROR(expr)                                                              \
+  do {                                                                                     \
     if (absl::Status parity_status_ = (expr); !parity_status_.ok()) return parity_status_; \
   } while (false)
 

@@ -1,7 +1,11 @@
 #include "worker/stream/collector_stream.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "proto/status/grpc_status.h"
@@ -15,6 +19,19 @@ constexpr absl::Duration kTick = absl::Milliseconds(10);
 
 // How long Finish() waits for an ack, at least, while a connection stands.
 constexpr absl::Duration kLastChance = absl::Seconds(1);
+
+// Priority of the threads that send and read acks: 1.5 % of a share beside an engine thread.
+constexpr int kNice = 19;
+
+// What is acknowledged is freed by the thread that made it, a little with every frame: the engine
+// would wait for the allocator's lock while a thread of low priority holds it. At most 64 MiB of
+// frames are kept for that.
+constexpr size_t kMaxSpent = 128;
+constexpr int kFreedPerPush = 2;
+
+// Frames of one step that may wait for the lock instead of the engine: its holder may have to wait
+// for a core.
+constexpr size_t kMaxInbox = 64;
 
 // The collector means it: sending the same again would end the same way.
 bool IsFinal(absl::StatusCode code) {
@@ -93,6 +110,7 @@ bool CollectorStream::Stalled() const {
 }
 
 absl::Status CollectorStream::WaitForRoom(int64_t bytes, const std::atomic<bool>& stop) {
+  Deliver(/*wait=*/true);
   absl::MutexLock lock(&mutex_);
   while (!ended_ && !entries_.empty() && queued_bytes_ + bytes > options_.queue_bytes &&
          !Stalled()) {
@@ -109,7 +127,30 @@ void CollectorStream::Push(v1::Frame frame) {
   entry.message = std::make_shared<v1::IngestRequest>();
   *entry.message->mutable_frame()->mutable_frame() = std::move(frame);
   entry.bytes = static_cast<int64_t>(entry.message->ByteSizeLong());
-  absl::MutexLock lock(&mutex_);
+  inbox_.push_back(std::move(entry));
+  Deliver(inbox_.size() >= kMaxInbox);
+}
+
+void CollectorStream::Deliver(bool wait) {
+  std::vector<Entry> spent;  // freed after the lock
+  if (wait) {
+    mutex_.Lock();
+  } else if (!mutex_.TryLock()) {
+    return;
+  }
+  for (Entry& entry : inbox_) {
+    for (int i = 0; i < kFreedPerPush && !spent_.empty(); ++i) {
+      spent.push_back(std::move(spent_.back()));
+      spent_.pop_back();
+    }
+    Accept(std::move(entry));
+  }
+  inbox_.clear();
+  changed_.SignalAll();
+  mutex_.Unlock();
+}
+
+void CollectorStream::Accept(Entry entry) {
   captured_ += entry.tensors;
   // Steps are sized to fit, token records are not asked for: a quarter is left for those.
   const int64_t limit = std::max(options_.queue_bytes, granted_bytes_);
@@ -121,7 +162,6 @@ void CollectorStream::Push(v1::Frame frame) {
   if (entries_.empty()) last_progress_ = absl::Now();
   queued_bytes_ += entry.bytes;
   entries_.push_back(std::move(entry));
-  changed_.SignalAll();
 }
 
 int64_t CollectorStream::queued_bytes() const {
@@ -150,6 +190,9 @@ int64_t CollectorStream::Dropped() const {
 }
 
 void CollectorStream::Run() {
+  // The engine comes first where cores are short: the queue is there to wait in. Linux takes this
+  // as the calling thread's own; the reader inherits it.
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);
   absl::Duration backoff = options_.first_backoff;
   while (true) {
     const absl::Status status = RunConnection();
@@ -244,12 +287,13 @@ std::shared_ptr<v1::IngestRequest> CollectorStream::SealMessage() {
 }
 
 void CollectorStream::OnResponse(const v1::IngestResponse& response) {
+  std::vector<Entry> excess;  // thousands of tensors: not freed while Push() waits
   absl::MutexLock lock(&mutex_);
   if (response.has_opened()) {
     opened_ = true;
     last_progress_ = absl::Now();
   } else if (response.has_ack()) {
-    OnAck(response.ack());
+    OnAck(response.ack(), excess);
   } else if (response.has_sealed()) {
     sealed_ = true;
     seal_ = response.sealed();
@@ -258,13 +302,15 @@ void CollectorStream::OnResponse(const v1::IngestResponse& response) {
   changed_.SignalAll();
 }
 
-void CollectorStream::OnAck(const v1::IngestResponse::Ack& ack) {
+void CollectorStream::OnAck(const v1::IngestResponse::Ack& ack, std::vector<Entry>& excess) {
   if (ack.has_counts()) current_ = ack.counts();
   if (first_rejection_.empty()) first_rejection_ = ack.first_rejection();
   // An ack of what was never sent frees nothing.
   while (sent_ > 0 && first_sequence_ <= ack.committed_sequence()) {
     settled_ += entries_.front().tensors;
     queued_bytes_ -= entries_.front().bytes;
+    std::vector<Entry>& done = spent_.size() < kMaxSpent ? spent_ : excess;
+    done.push_back(std::move(entries_.front()));
     entries_.pop_front();
     --sent_;
     ++first_sequence_;
@@ -273,6 +319,7 @@ void CollectorStream::OnAck(const v1::IngestResponse::Ack& ack) {
 }
 
 capture::CaptureResult CollectorStream::Finish(absl::string_view incomplete_reason) {
+  Deliver(/*wait=*/true);
   {
     absl::MutexLock lock(&mutex_);
     finishing_ = true;

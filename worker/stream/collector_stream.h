@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -71,8 +72,13 @@ class CollectorStream final : public capture::FrameSink {
   void Run();  // the sender thread
   absl::Status RunConnection();
   void WriteAll(Rpc& rpc);
+  // Hands the inbox to the sender; without `wait` only if the lock is free.
+  void Deliver(bool wait) ABSL_NO_THREAD_SAFETY_ANALYSIS;
+  void Accept(Entry entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnResponse(const v1::IngestResponse& response);
-  void OnAck(const v1::IngestResponse::Ack& ack) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Moves what is acknowledged to spent_ while there is room, else to `excess`.
+  void OnAck(const v1::IngestResponse::Ack& ack, std::vector<Entry>& excess)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void BeginConnection() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The next message to write; null when the connection has no more use for the writer. Waits.
   std::shared_ptr<v1::IngestRequest> NextMessage();
@@ -88,9 +94,12 @@ class CollectorStream final : public capture::FrameSink {
   const v1::IngestRequest::OpenCapture open_;
   const StreamOptions options_;
 
+  std::vector<Entry> inbox_;  // the pushing thread's own
+
   mutable absl::Mutex mutex_;
   absl::CondVar changed_;
   std::deque<Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Entry> spent_ ABSL_GUARDED_BY(mutex_);    // acknowledged, to be freed by Push()
   size_t sent_ ABSL_GUARDED_BY(mutex_) = 0;             // of entries_, on this connection
   int64_t first_sequence_ ABSL_GUARDED_BY(mutex_) = 1;  // of entries_.front(), on this connection
   int64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
