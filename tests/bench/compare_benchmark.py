@@ -1,9 +1,10 @@
-"""`parity diff` of two full captures against a plain Python script that reads their two JSONL logs (compare_logs.py).
+"""Comparing two full captures, against a plain Python script that reads their two JSONL logs (compare_logs.py).
 
-usage: compare_benchmark.py PARITY DB RUN REFERENCE CANDIDATE      prints a Markdown table row
+usage: compare_benchmark.py PARITY CAPTURE_PAIR_BENCHMARK DB RUN REFERENCE CANDIDATE      prints two Markdown table rows
 
-DB holds two full captures of 64 tokens, as made by `parity-worker run --capture full` with --tokens and --force. Parity's
-time is that of the whole process, medians of 5; the Python script takes half a minute and runs twice, before and after.
+DB holds two full captures of 64 tokens, as made by `parity-worker run --capture full` with --tokens and --force. The first
+row is the comparison alone, as a running collector does it, the second a whole `parity diff` process; medians of 5. The
+Python script takes half a minute and runs twice, before and after.
 """
 
 import os
@@ -26,7 +27,7 @@ def run(command):
 
 
 def main():
-    parity, db, name, reference, candidate = sys.argv[1:6]
+    parity, alone, db, name, reference, candidate = sys.argv[1:7]
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "compare_logs.py")
     diff = [parity, "diff", name, "--reference", reference, "--candidate", candidate, "--db", db, "--no-save",
             "--format", "json"]
@@ -38,9 +39,12 @@ def main():
         plain = [sys.executable, script] + logs
         theirs = [run(plain)]
         ours = [run(diff) for _ in range(ROUNDS)]
+        inside = float(subprocess.check_output([alone, db, name, reference, candidate, "--rounds", str(ROUNDS)]))
         theirs.append(run(plain))
     (wall, cpu), (peer_wall, peer_cpu) = ([statistics.median(c) for c in zip(*times)] for times in (ours, theirs))
-    print("| compare two full captures (logs of {:.0f} MB) | {:.3f} s ({:.3f} s CPU) | plain Python {:.1f} s ({:.1f} s CPU) "
+    print("| compare two full captures (logs of {:.0f} MB) | {:.3f} s | plain Python {:.1f} s | {:.0f}x |".format(
+        size, inside, peer_wall, peer_wall / inside))
+    print("| the same as a whole `parity diff` process (logs of {:.0f} MB) | {:.3f} s ({:.3f} s CPU) | plain Python {:.1f} s ({:.1f} s CPU) "
           "| {:.0f}x ({:.0f}x CPU); best: {:.0f}x |".format(
               size, wall, cpu, peer_wall, peer_cpu, peer_wall / wall, peer_cpu / cpu,
               min(t[0] for t in theirs) / min(t[0] for t in ours)))
