@@ -42,7 +42,6 @@ const DTypeTraits* FindDType(uint32_t ggml_type);
 absl::Span<const DTypeTraits> AllDTypes();
 // REQUIRES: dtype is in the table.
 const DTypeTraits& Traits(DType dtype);
-// Name of any ggml type id, for errors: "Q4_K", or "type 77".
 // Bytes of a row of `elements`; REQUIRES: elements is a multiple of the block.
 int64_t RowBytes(DType dtype, int64_t elements);
 
