@@ -1,6 +1,7 @@
 #include "proto/serve/server.h"
 
 #include <grpcpp/generic/generic_stub.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -92,7 +93,10 @@ TEST(ServerTest, ATakenPortIsRefused) {
 }
 
 TEST(ServerTest, AUnixSocketInUseIsRefusedAndAStaleOneIsNot) {
-  const std::string address = absl::StrCat("unix:", testing::TempDir(), "/serve.sock");
+  // Bazel's own temporary folder is longer than a socket's path may be.
+  char folder[] = "/tmp/parity-serve-XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  const std::string address = absl::StrCat("unix:", folder, "/serve.sock");
   EchoWorker worker;
   auto first = Server::Start({address, {}, false}, {&worker});
   ASSERT_TRUE(first.ok()) << first.status();
@@ -105,6 +109,9 @@ TEST(ServerTest, AUnixSocketInUseIsRefusedAndAStaleOneIsNot) {
   auto again = Server::Start({address, {}, false}, {&other});
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_TRUE(Call(address).ok());
+  again->reset();
+  unlink(address.c_str() + 5);
+  rmdir(folder);
 }
 
 TEST(ServerTest, BeyondThisMachineIsRefused) {
