@@ -6,6 +6,7 @@ Cases are gtest's own; a test that is not gtest counts as one. Exits 1 when a ca
 case passed.
 """
 
+import collections
 import pathlib
 import subprocess
 import sys
@@ -25,9 +26,10 @@ def test_targets(patterns):
 
 
 def count(report):
-    """Returns (passed, failed, skipped, [text of each failure or skip])."""
+    """Returns (passed, failed, skipped, [text of each failure and of each reason to skip])."""
     passed = failed = skipped = 0
     notes = []
+    skips = collections.Counter()
     for case in xml.etree.ElementTree.parse(report).getroot().iter("testcase"):
         name = "{}.{}".format(case.get("classname", ""), case.get("name", ""))
         if case.find("failure") is not None or case.find("error") is not None:
@@ -37,9 +39,10 @@ def count(report):
             skipped += 1
             message = case.find("skipped")
             reason = "" if message is None else (message.get("message") or message.text or "")
-            notes.append("skipped {}: {}".format(name, " ".join(reason.split())))
+            skips[" ".join(reason.split())] += 1
         else:
             passed += 1
+    notes += ["skipped {}: {}".format(cases, reason) for reason, cases in sorted(skips.items())]
     return passed, failed, skipped, notes
 
 

@@ -16,6 +16,8 @@ from harness import PARITY, WORKER, place, run, rows, show, stop, wait_until
 
 TOKENS = "5,9,33,71,120,200,8,64"
 FORCED = "12,45,99,3"
+# A model that takes seconds for thousands of tokens, for what has to happen meanwhile.
+LONG = ("--type", "F32", "--layers", "12", "--context", "4200")
 
 
 def capture(model, address, team, *options, level="full", run_name="r", **kwargs):
@@ -73,18 +75,19 @@ def test_a_served_worker_streams_text_and_captures():
 
 def test_generation_outlives_a_collector_that_is_killed():
     with place() as here:
-        model = here.tiny_model("--type", "F32")
+        model = here.tiny_model(*LONG)
         collector, address = here.collector()
         worker = subprocess.Popen(
-            [WORKER, "run", "--model", str(model), "--engine", "cpu", "--tokens", TOKENS, "--max-tokens", "400",
-             "--ignore-eos", "--capture", "full", "--run", "r", "--team", "w", "--collector", address],
+            [WORKER, "run", "--model", str(model), "--engine", "cpu", "--tokens", TOKENS, "--max-tokens", "3500",
+             "--ignore-eos", "--capture", "full", "--run", "r", "--team", "w", "--collector", address,
+             "--give-up", "2"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         here.processes.append(worker)
 
         def something_stored():
-            done = run(PARITY, "runs", "--collector", address, "--format", "json", expect=None)
-            return done.returncode == 0 and '"w"' in done.stdout
-        wait_until(something_stored, 20, "a first capture")
+            done = run(PARITY, "show", "r", "--collector", address, "--format", "json", expect=None)
+            return done.returncode == 0 and int(json.loads(done.stdout)["run"]["captures"][0].get("tensors", 0)) > 0
+        wait_until(something_stored, 20, "a first commit")
         collector.kill()
         collector.wait()
         out, messages = worker.communicate(timeout=120)
@@ -147,11 +150,11 @@ def test_a_shadow_run_judges_an_imported_log_with_few_checkpoints():
 
 def test_sigterm_marks_what_is_unfinished_and_closes_the_database():
     with place() as here:
-        model = here.tiny_model("--type", "F32")
+        model = here.tiny_model(*LONG)
         collector, collector_address = here.collector()
         worker, address = here.worker(model, "--engine", "cpu", "--collector", collector_address)
         client = subprocess.Popen(
-            [PARITY, "generate", "--worker", address, "--tokens", TOKENS, "--max-tokens", "480", "--ignore-eos",
+            [PARITY, "generate", "--worker", address, "--tokens", TOKENS, "--max-tokens", "4000", "--ignore-eos",
              "--capture", "full", "--run", "r", "--team", "w"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         here.processes.append(client)
         assert client.stdout.read(1)
@@ -167,10 +170,10 @@ def test_sigterm_marks_what_is_unfinished_and_closes_the_database():
 
 def test_sessions_over_the_limit_are_refused_with_a_hint():
     with place() as here:
-        model = here.tiny_model("--type", "F32")
+        model = here.tiny_model(*LONG)
         _, address = here.worker(model, "--engine", "cpu", "--max-sessions", "1")
         first = subprocess.Popen(
-            [PARITY, "generate", "--worker", address, "--tokens", TOKENS, "--max-tokens", "480", "--ignore-eos"],
+            [PARITY, "generate", "--worker", address, "--tokens", TOKENS, "--max-tokens", "4000", "--ignore-eos"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         here.processes.append(first)
         assert first.stdout.read(1)
@@ -185,11 +188,11 @@ def test_sessions_over_the_limit_are_refused_with_a_hint():
 
 def test_a_cancelled_call_frees_its_session():
     with place() as here:
-        model = here.tiny_model("--type", "F32")
+        model = here.tiny_model(*LONG)
         _, address = here.worker(model, "--engine", "cpu", "--max-sessions", "1")
         for _ in range(3):
             client = subprocess.Popen(
-                [PARITY, "generate", "--worker", address, "--tokens", TOKENS, "--max-tokens", "480", "--ignore-eos"],
+                [PARITY, "generate", "--worker", address, "--tokens", TOKENS, "--max-tokens", "4000", "--ignore-eos"],
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             here.processes.append(client)
             assert client.stdout.read(1)
