@@ -6,6 +6,14 @@
 
 namespace parity::kernels::PARITY_LANES {
 
+// Exponent arithmetic on bits wraps: a lane that leaves the range is computed and not selected.
+typedef uint32_t WrappingI8 __attribute__((vector_size(32)));
+typedef uint64_t WrappingL4 __attribute__((vector_size(32)));
+
+PARITY_INLINE I8 WrappingAdd(I8 a, I8 b) {
+  return reinterpret_cast<I8>(reinterpret_cast<WrappingI8>(a) + reinterpret_cast<WrappingI8>(b));
+}
+
 // The algorithm of ggml_v_expf (ggml-cpu/vec.h, its AVX2 form), so that SiLU and softmax agree with
 // llama.cpp: within 2 units in the last place; above 88.38 infinity, beneath -103.97 zero; NaN
 // stays NaN.
@@ -15,7 +23,7 @@ PARITY_INLINE F8 Exp(F8 x) {
   const F8 n = z - shift;
   const F8 b = Fma(n, Fill(-0x1.7f7d1cp-20f), Fma(n, Fill(-0x1.62e4p-1f), x));
   const I8 e = Bits(z) << 23;
-  const F8 k = Floats(e + 0x3f800000);  // 2^n
+  const F8 k = Floats(WrappingAdd(e, I8{} + 0x3f800000));  // 2^n
   const F8 u = b * b;
   const F8 high = Fma(Fill(0x1.0e4020p-7f), b, Fill(0x1.573e2ep-5f));
   const F8 low = Fma(Fill(0x1.555e66p-3f), b, Fill(0x1.fffdb6p-2f));
@@ -26,8 +34,8 @@ PARITY_INLINE F8 Exp(F8 x) {
   // 2^n leaves the exponent's range: two factors, or the square of one that overflows or
   // underflows.
   const I8 g = (n <= Fill(0.0f)) & static_cast<int32_t>(0x82000000u);
-  const F8 s1 = Floats(g + 0x7f000000);
-  const F8 s2 = Floats(e - g);
+  const F8 s1 = Floats(WrappingAdd(g, I8{} + 0x7f000000));
+  const F8 s2 = Floats(WrappingAdd(e, ~g + 1));
   const I8 beyond = Abs(n) > Fill(192.0f);
   return Select(beyond, s1 * s1, Select(large, Fma(s2, j, s2) * s1, normal));
 }
@@ -58,7 +66,7 @@ PARITY_INLINE D4 Exp(D4 x) {
   const D4 b = Fma(n, Fill4(-0x1.a39ef35793c76p-33), Fma(n, Fill4(-0x1.62e42fee00000p-1), x));
   D4 sum = Fill4(kSeries[0]);
   for (int i = 1; i < 14; ++i) sum = Fma(sum, b, Fill4(kSeries[i]));
-  const L4 power = (reinterpret_cast<L4>(z) << 52) + 0x3ff0000000000000;
+  const WrappingL4 power = (reinterpret_cast<WrappingL4>(z) << 52) + 0x3ff0000000000000u;
   D4 result = sum * reinterpret_cast<D4>(power);
   result = Select(x > Fill4(709.0), Fill4(__builtin_inf()), result);
   return Select(x < Fill4(-708.0), Fill4(0.0), result);
