@@ -35,6 +35,3 @@ with_progress() {
     die "$title failed; the whole log is in $log"
   fi
 }
-
-# Bazel's version of "is it installed": the flags every script builds with.
-bazel_build() { (cd "$PARITY_ROOT" && bazel "$@"); }

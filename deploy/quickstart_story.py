@@ -23,9 +23,9 @@ def by_error(stages):
 def main():
     free, shadow = summary(sys.argv[1]), summary(sys.argv[2])
     positions = int(free["logit_positions"])
-    print("End to end the two engines part by rounding: the logits differ by an NMSE of {:.1e} (worst token {:.1e}), and the"
+    print("End to end the two engines part: the logits differ by an NMSE of {:.1e} (worst token {:.1e}), and the"
           .format(free["mean_logits_nmse"], free["max_logits_nmse"]))
-    print("likeliest token is the same at {} of {} positions ({} of the others are near-ties). That is a plateau, not a fault:"
+    print("likeliest token is the same at {} of {} positions ({} of the others are near-ties). From this alone nobody can say why:"
           .format(free["top1_matches"], positions, free["near_ties"]))
     print("two builds of llama.cpp itself (AVX2 and AVX-512) differ by {:.1e} (worst {:.1e}) on this very file."
           .format(BUILDS_LOGITS_NMSE_MEAN, BUILDS_LOGITS_NMSE_MAX))
