@@ -10,9 +10,9 @@ namespace {
 
 using engine::Stage;
 
-std::vector<double> Rounded(const std::vector<float>& values) {
+std::vector<double> Rounded(const std::vector<float>& values, float scale = 1.0f) {
   std::vector<double> out;
-  for (float v : values) out.push_back(kernels::HalfToFloat(kernels::FloatToHalf(v)));
+  for (float v : values) out.push_back(kernels::HalfToFloat(kernels::FloatToHalf(v * scale)));
   return out;
 }
 
@@ -27,8 +27,8 @@ struct Head {
 
 // What half rounding leaves open of each probability of one head.
 std::vector<double> OpenProbabilities(const std::vector<double>& q,
-                                      const std::vector<std::vector<double>>& k, const Head& head) {
-  const double scale = 1.0 / std::sqrt(static_cast<double>(head.size));
+                                      const std::vector<std::vector<double>>& k, const Head& head,
+                                      double scale) {
   const size_t count = k.size();
   std::vector<double> p(count), e(count);
   for (size_t j = 0; j < count; ++j) {
@@ -39,7 +39,7 @@ std::vector<double> OpenProbabilities(const std::vector<double>& q,
       magnitude += std::abs(term);
     }
     p[j] = dot * scale;
-    e[j] = 0x1p-24 * magnitude;  // sqrt(K) roundings, times the scale 1/sqrt(K)
+    e[j] = 0x1p-24 * std::sqrt(static_cast<double>(head.size)) * scale * magnitude;
   }
   const double most = *std::max_element(p.begin(), p.end());
   double sum = 0, shift = 0;
@@ -55,26 +55,27 @@ std::vector<double> OpenProbabilities(const std::vector<double>& q,
 
 }  // namespace
 
-std::vector<double> ContextFlipBound(const engine::Recording& recording, int32_t layer,
-                                     int32_t position) {
+std::vector<double> ContextFlipBound(const engine::Recording& recording, const ScoreRule& rule,
+                                     int32_t layer, int32_t position) {
   const std::vector<float>* query = recording.Find(Stage::kAttnQRope, layer, position);
   if (query == nullptr) return {};
   std::vector<std::vector<double>> k, v;
-  for (int32_t j = 0; j <= position; ++j) {
+  const int32_t first = rule.window > 0 ? std::max(0, position + 1 - rule.window) : 0;
+  for (int32_t j = first; j <= position; ++j) {
     const std::vector<float>* key = recording.Find(Stage::kAttnKRope, layer, j);
     const std::vector<float>* value = recording.Find(Stage::kAttnV, layer, j);
     if (key == nullptr || value == nullptr) return {};
     k.push_back(Rounded(*key));
     v.push_back(Rounded(*value));
   }
-  const std::vector<double> q = Rounded(*query);
+  const std::vector<double> q = Rounded(*query, rule.query_scale);
   const int64_t heads = recording.heads.at({layer, Stage::kAttnQRope});
   const int64_t kv_heads = recording.heads.at({layer, Stage::kAttnKRope});
   const int64_t size = static_cast<int64_t>(q.size()) / heads;
   std::vector<double> bound(q.size(), 0.0);
   for (int64_t h = 0; h < heads; ++h) {
     const Head head = {h * size, h / (heads / kv_heads) * size, size};
-    const std::vector<double> open = OpenProbabilities(q, k, head);
+    const std::vector<double> open = OpenProbabilities(q, k, head, rule.score_scale);
     for (size_t j = 0; j < open.size(); ++j) {
       if (open[j] == 0) continue;
       for (int64_t d = 0; d < size; ++d) {

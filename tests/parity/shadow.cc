@@ -68,7 +68,9 @@ void ShadowObserver::Measure(const std::vector<float>& recorded, absl::Span<cons
   }
   double unexplained = nmse;
   if (worst.stage == Stage::kAttnContext && nmse > kShadowFloor / 100) {
-    const std::vector<double> bound = ContextFlipBound(recording_, worst.layer, position);
+    const ScoreRule rule = {config_.query_scale, config_.attention_scale,
+                            config_.layer_table[worst.layer].window};
+    const std::vector<double> bound = ContextFlipBound(recording_, rule, worst.layer, position);
     if (!bound.empty()) unexplained = UnexplainedNmse(recorded, values, bound);
   }
   worst.unexplained = std::max(worst.unexplained, unexplained);

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "worker/engine/observer.h"
 #include "worker/engine/recorder.h"
+#include "worker/model/model_config.h"
 
 namespace parity::testing {
 
@@ -47,10 +48,11 @@ inline constexpr double kShadowFloor = 1e-10;
 // moves by one spacing of the halves, at most 2^-10 of itself, so NMSE is at most 2^-20.
 inline constexpr double kContextFlipFloor = 0x1p-20;
 
-// Threading: one session. The recording must outlive the observer.
+// Threading: one session. Recording and config must outlive the observer.
 class ShadowObserver : public engine::Observer {
  public:
-  explicit ShadowObserver(const engine::Recording& recording) : recording_(recording) {}
+  ShadowObserver(const engine::Recording& recording, const model::ModelConfig& config)
+      : recording_(recording), config_(config) {}
 
   bool Wants(Stage stage, int32_t layer) const override { return true; }
   bool Substitutes() const override { return true; }
@@ -65,6 +67,7 @@ class ShadowObserver : public engine::Observer {
                SiteError& worst) const;
 
   const engine::Recording& recording_;
+  const model::ModelConfig& config_;
   int32_t first_position_ = 0;
   std::map<engine::Recording::Site, SiteError, engine::Recording::SiteLess> sites_;
   int64_t measured_ = 0;

@@ -15,6 +15,8 @@
 #include "tests/parity/patched_model.h"
 #include "tests/parity/smollm2.h"
 #include "tests/testing/status_matchers.h"
+#include "worker/model/gguf_file.h"
+#include "worker/model/model_config.h"
 
 namespace parity::testing {
 namespace {
@@ -26,7 +28,11 @@ class SmolLM2ShadowTest : public ::testing::Test {
   }
 
   static ShadowFindings Shadow(int prompt, engine::Engine& engine) {
-    ShadowObserver observer(LlamaCapture(prompt));
+    const auto file = model::GgufFile::Open(SmolLM2Path());
+    EXPECT_OK(file);
+    const auto config = model::ReadConfig(**file);
+    EXPECT_OK(config);
+    ShadowObserver observer(LlamaCapture(prompt), *config);
     EXPECT_OK(Follow(engine, SmolLM2Sequence(prompt), &observer));
     return observer.Findings();
   }

@@ -59,13 +59,16 @@ class Builder {
       const bool outlier = (i % cols) % 29 == 7;
       values[i] = deviates_.Next() * deviation * (outlier ? 3.0f : 1.0f);
     }
+    dtype = FittingType(dtype, cols);
     writer_.AddTensor(name, {cols, rows}, static_cast<uint32_t>(dtype),
-                      EncodeValues(dtype, values));
+                      o_.encode(dtype, values, cols));
   }
 
-  void Vector(const std::string& name, int64_t size, float mean, float deviation) {
+  void Vector(const std::string& name, int64_t size, float mean, float deviation,
+              float outlier = 1.0f) {
     std::vector<float> values(size);
     for (float& v : values) v = mean + deviates_.Next() * deviation;
+    values[13 % size] *= outlier;
     writer_.AddTensor(name, {size}, 0, EncodeValues(kernels::DType::kF32, values));
   }
 
@@ -75,22 +78,36 @@ class Builder {
     const int64_t q = o_.heads * head_size;
     const int64_t kv = o_.kv_heads * head_size;
     const float in_d = 1.0f / std::sqrt(static_cast<float>(d));
-    Vector(p + "attn_norm.weight", d, 1.0f, 0.2f);
+    Vector(p + "attn_norm.weight", d, 1.0f, 0.2f, o_.outlier);
     Matrix(p + "attn_q.weight", d, q, o_.matrices, 1.5f * in_d);
     Matrix(p + "attn_k.weight", d, kv, o_.matrices, 1.5f * in_d);
     Matrix(p + "attn_v.weight", d, kv, o_.matrices, in_d);
     Matrix(p + "attn_output.weight", q, d, o_.matrices, 1.0f / std::sqrt(static_cast<float>(q)));
-    if (o_.biases) {
+    const bool llama = o_.architecture == "llama";
+    if (o_.architecture == "qwen2" || (llama && o_.biases)) {
       Vector(p + "attn_q.bias", q, 0.0f, 0.5f);
       Vector(p + "attn_k.bias", kv, 0.0f, 0.5f);
       Vector(p + "attn_v.bias", kv, 0.0f, 0.5f);
-      Vector(p + "attn_output.bias", d, 0.0f, 0.5f);
     }
-    Vector(p + "ffn_norm.weight", d, 1.0f, 0.2f);
+    if (llama && o_.biases) Vector(p + "attn_output.bias", d, 0.0f, 0.5f);
+    if (o_.architecture == "qwen3" || o_.architecture == "gemma3") {
+      Vector(p + "attn_q_norm.weight", head_size, 1.0f, 0.2f);
+      Vector(p + "attn_k_norm.weight", head_size, 1.0f, 0.2f);
+    }
+    if (o_.architecture == "gemma3") {
+      Vector(p + "post_attention_norm.weight", d, 1.0f, 0.2f);
+      Vector(p + "post_ffw_norm.weight", d, 1.0f, 0.2f);
+    }
+    Vector(p + "ffn_norm.weight", d, 1.0f, 0.2f, o_.outlier);
     Matrix(p + "ffn_gate.weight", d, o_.feed_forward, o_.matrices, in_d);
     Matrix(p + "ffn_up.weight", d, o_.feed_forward, o_.matrices, in_d);
     Matrix(p + "ffn_down.weight", o_.feed_forward, d, o_.matrices,
            1.0f / std::sqrt(static_cast<float>(o_.feed_forward)));
+    if (llama && o_.mlp_biases) {
+      Vector(p + "ffn_gate.bias", o_.feed_forward, 0.0f, 0.5f);
+      Vector(p + "ffn_up.bias", o_.feed_forward, 0.0f, 0.5f);
+      Vector(p + "ffn_down.bias", d, 0.0f, 0.5f);
+    }
   }
 
  private:
@@ -100,25 +117,58 @@ class Builder {
 };
 
 void AddHyperParameters(GgufWriter& w, const TinyModelOptions& o) {
-  w.AddString("general.architecture", "llama");
+  const std::string p = o.architecture + ".";
+  w.AddString("general.architecture", o.architecture);
   w.AddString("general.name", "tiny");
-  w.AddU32("llama.block_count", o.layers);
-  w.AddU32("llama.context_length", o.context_tokens);
-  w.AddU32("llama.embedding_length", o.width);
-  w.AddU32("llama.feed_forward_length", o.feed_forward);
-  w.AddU32("llama.attention.head_count", o.heads);
-  w.AddU32("llama.attention.head_count_kv", o.kv_heads);
-  w.AddF32("llama.attention.layer_norm_rms_epsilon", o.rms_epsilon);
-  w.AddF32("llama.rope.freq_base", o.rope_base);
+  w.AddU32(p + "block_count", o.layers);
+  w.AddU32(p + "context_length", o.context_tokens);
+  w.AddU32(p + "embedding_length", o.width);
+  w.AddU32(p + "feed_forward_length", o.feed_forward);
+  w.AddU32(p + "attention.head_count", o.heads);
+  w.AddU32(p + "attention.head_count_kv", o.kv_heads);
+  w.AddF32(p + "attention.layer_norm_rms_epsilon", o.rms_epsilon);
+  w.AddF32(p + "rope.freq_base", o.rope_base);
   if (o.head_size != 0) {
-    w.AddU32("llama.attention.key_length", o.head_size);
-    w.AddU32("llama.attention.value_length", o.head_size);
-    w.AddU32("llama.rope.dimension_count", o.head_size);
+    w.AddU32(p + "attention.key_length", o.head_size);
+    w.AddU32(p + "attention.value_length", o.head_size);
+    w.AddU32(p + "rope.dimension_count", o.head_size);
   }
-  w.AddU32("llama.vocab_size", o.vocabulary);
+  if (o.rope_scaling != 0) {
+    w.AddString(p + "rope.scaling.type", "linear");
+    w.AddF32(p + "rope.scaling.factor", o.rope_scaling);
+  }
+  if (o.architecture == "gemma3") {
+    w.AddU32(p + "attention.sliding_window", o.window);
+    if (o.window_pattern != 0) {
+      w.AddU32(p + "attention.sliding_window_pattern", o.window_pattern);
+    }
+    w.AddF32(p + "rope.freq_base_swa", o.rope_base / 16);
+  }
+  w.AddU32(p + "vocab_size", o.vocabulary);
 }
 
 }  // namespace
+
+std::string EncodeByRounding(kernels::DType dtype, absl::Span<const float> values, int64_t) {
+  return EncodeValues(dtype, values);
+}
+
+kernels::DType FittingType(kernels::DType dtype, int64_t cols) {
+  using kernels::DType;
+  if (cols % kernels::Traits(dtype).block_elements == 0) return dtype;
+  if (cols % 32 != 0) return DType::kF16;
+  switch (dtype) {
+    case DType::kQ2_K:
+    case DType::kQ3_K:
+      return DType::kQ4_0;
+    case DType::kQ5_K:
+      return DType::kQ5_1;
+    case DType::kQ6_K:
+      return DType::kQ8_0;
+    default:
+      return DType::kQ5_0;
+  }
+}
 
 uint64_t Deviates::NextBits() {
   // splitmix64.
@@ -178,6 +228,7 @@ GgufWriter TinyModel(const TinyModelOptions& options) {
   const int64_t head_size =
       options.head_size != 0 ? options.head_size : options.width / options.heads;
   // Logits of a few units: rows of the output are unit vectors times a little more than one.
+  // (gemma3 multiplies the embeddings by the root of the width.)
   const float row = 1.5f / std::sqrt(static_cast<float>(options.width));
   builder.Matrix("token_embd.weight", options.width, options.vocabulary, options.embedding,
                  options.tied ? row : 0.3f);

@@ -137,11 +137,11 @@ absl::Status BackendEngine::ComputeStep(const StepRequest& request, const Tap& t
   backend_->Embed(*weights_.token_embd, request.ids, all.x);
   if (config_.embedding_scale != 1.0f) backend_->Scale(config_.embedding_scale, all.x);
   tap(Stage::kEmbed, -1, all.x);
-  const kernels::RopeSpec rope = Rope();
   for (int32_t layer = 0; layer < config_.layers; ++layer) {
     if (Stopped(request.options)) return absl::CancelledError("stopped");
     const StepRows tail = layer + 1 == config_.layers ? all.From(last_layer_skip) : all;
-    TransformerLayer(*backend_, config_, rope, weights_.layers[layer], layer, all, tail, tap);
+    TransformerLayer(*backend_, config_, Rope(layer), weights_.layers[layer], layer, all, tail,
+                     tap);
   }
   if (Stopped(request.options)) return absl::CancelledError("stopped");
   if (head_skip == count) return absl::OkStatus();
@@ -161,11 +161,12 @@ absl::Status BackendEngine::Head(const StepRows& rows, const Tap& tap, absl::Spa
   return absl::OkStatus();
 }
 
-kernels::RopeSpec BackendEngine::Rope() const {
+kernels::RopeSpec BackendEngine::Rope(int32_t layer) const {
+  const model::RopeConfig& rope = config_.ropes[config_.layer_table[layer].rope];
   return {.pairing = config_.rope_pairing,
           .dims = config_.rope_dims,
-          .base = config_.rope_base,
-          .freq_scale = config_.rope_freq_scale,
+          .base = rope.base,
+          .freq_scale = rope.freq_scale,
           .factors = weights_.rope_freqs.get()};
 }
 

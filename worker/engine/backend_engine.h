@@ -61,7 +61,7 @@ class BackendEngine : public Engine {
   absl::Status ComputeStep(const StepRequest& request, const Tap& tap);
   // Final norm and logits of `rows`; the last row's logits go to `logits` unless that is empty.
   absl::Status Head(const StepRows& rows, const Tap& tap, absl::Span<float> logits);
-  kernels::RopeSpec Rope() const;
+  kernels::RopeSpec Rope(int32_t layer) const;
 
   const std::shared_ptr<const model::GgufFile> file_;  // the weights may point into it
   const std::unique_ptr<kernels::Backend> backend_;

@@ -5,14 +5,25 @@
 namespace parity::engine {
 namespace {
 
-std::vector<checkpoint::Name> Checkpoints(int32_t layers) {
+bool Computes(const model::ModelConfig& config, Stage stage) {
+  switch (stage) {
+    case Stage::kAttnQNorm:
+    case Stage::kAttnKNorm:
+      return config.head_norms;
+    case Stage::kAttnPostNorm:
+    case Stage::kMlpPostNorm:
+      return config.post_norms;
+    default:
+      return true;
+  }
+}
+
+// In forward order, as the stages are.
+std::vector<checkpoint::Name> Checkpoints(const model::ModelConfig& config) {
   std::vector<checkpoint::Name> names = {{Stage::kEmbed, -1}};
-  for (int32_t layer = 0; layer < layers; ++layer) {
-    for (Stage stage : {Stage::kAttnNorm, Stage::kAttnQ, Stage::kAttnK, Stage::kAttnV,
-                        Stage::kAttnQRope, Stage::kAttnKRope, Stage::kAttnContext, Stage::kAttnOut,
-                        Stage::kAttnResidual, Stage::kMlpNorm, Stage::kMlpGate, Stage::kMlpUp,
-                        Stage::kMlpAct, Stage::kMlpDown, Stage::kLayerOut}) {
-      names.push_back({stage, layer});
+  for (int32_t layer = 0; layer < config.layers; ++layer) {
+    for (const checkpoint::StageTraits& traits : checkpoint::Stages()) {
+      if (traits.in_layer && Computes(config, traits.stage)) names.push_back({traits.stage, layer});
     }
   }
   names.push_back({Stage::kFinalNorm, -1});
@@ -54,7 +65,7 @@ EngineInfo DescribeEngine(const model::GgufFile& file, const model::ModelConfig&
   info.feed_forward = config.feed_forward;
   info.vocabulary = config.vocabulary;
   info.context_tokens = config.context_tokens;
-  info.checkpoints = Checkpoints(config.layers);
+  info.checkpoints = Checkpoints(config);
   return info;
 }
 

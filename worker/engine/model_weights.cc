@@ -55,10 +55,17 @@ absl::Status LoadLayer(const model::LayerTensors& t, Loader& load, LayerWeights&
   RETURN_IF_ERROR(load.Load(t.bk, w.bk));
   RETURN_IF_ERROR(load.Load(t.bv, w.bv));
   RETURN_IF_ERROR(load.Load(t.bo, w.bo));
+  RETURN_IF_ERROR(load.Load(t.q_norm, w.q_norm));
+  RETURN_IF_ERROR(load.Load(t.k_norm, w.k_norm));
+  RETURN_IF_ERROR(load.Load(t.attn_post_norm, w.attn_post_norm));
   RETURN_IF_ERROR(load.Load(t.ffn_norm, w.ffn_norm));
   RETURN_IF_ERROR(load.Load(t.gate, w.gate));
   RETURN_IF_ERROR(load.Load(t.up, w.up));
-  return load.Load(t.down, w.down);
+  RETURN_IF_ERROR(load.Load(t.gate_bias, w.gate_bias));
+  RETURN_IF_ERROR(load.Load(t.up_bias, w.up_bias));
+  RETURN_IF_ERROR(load.Load(t.down, w.down));
+  RETURN_IF_ERROR(load.Load(t.down_bias, w.down_bias));
+  return load.Load(t.ffn_post_norm, w.ffn_post_norm);
 }
 
 }  // namespace

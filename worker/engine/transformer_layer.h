@@ -12,16 +12,22 @@
 
 namespace parity::engine {
 
-// Weights of one layer in the backend's memory. Biases are null where the model has none.
+// Weights of one layer in the backend's memory. Biases and the norms of some families are null
+// where the model has none.
 struct LayerWeights {
-  std::unique_ptr<kernels::Vector> attn_norm;   // [D]
-  std::unique_ptr<kernels::Weight> wq, wk, wv;  // [H*K, D], [G*K, D], [G*K, D]
-  std::unique_ptr<kernels::Vector> bq, bk, bv;  // [H*K], [G*K], [G*K]
-  std::unique_ptr<kernels::Weight> wo;          // [D, H*K]
-  std::unique_ptr<kernels::Vector> bo;          // [D]
-  std::unique_ptr<kernels::Vector> ffn_norm;    // [D]
-  std::unique_ptr<kernels::Weight> gate, up;    // [F, D]
-  std::unique_ptr<kernels::Weight> down;        // [D, F]
+  std::unique_ptr<kernels::Vector> attn_norm;           // [D]
+  std::unique_ptr<kernels::Weight> wq, wk, wv;          // [H*K, D], [G*K, D], [G*K, D]
+  std::unique_ptr<kernels::Vector> bq, bk, bv;          // [H*K], [G*K], [G*K]
+  std::unique_ptr<kernels::Vector> q_norm, k_norm;      // [K], per head
+  std::unique_ptr<kernels::Weight> wo;                  // [D, H*K]
+  std::unique_ptr<kernels::Vector> bo;                  // [D]
+  std::unique_ptr<kernels::Vector> attn_post_norm;      // [D]
+  std::unique_ptr<kernels::Vector> ffn_norm;            // [D]
+  std::unique_ptr<kernels::Weight> gate, up;            // [F, D]
+  std::unique_ptr<kernels::Vector> gate_bias, up_bias;  // [F]
+  std::unique_ptr<kernels::Weight> down;                // [D, F]
+  std::unique_ptr<kernels::Vector> down_bias;           // [D]
+  std::unique_ptr<kernels::Vector> ffn_post_norm;       // [D]
 };
 
 // Rows of a step: views into the engine's activation memory, and where each row belongs.
@@ -44,7 +50,7 @@ struct StepRows {
 
 // Computes layer `layer`. Reads all.x; keys and values of every row enter the cache; what comes
 // after them is computed for `tail` only (all, or its last rows, or none), whose x it leaves as the
-// layer's output. Errors are sticky in `ops`.
+// layer's output. `rope` is the layer's own. Errors are sticky in `ops`.
 void TransformerLayer(kernels::Backend& ops, const model::ModelConfig& config,
                       const kernels::RopeSpec& rope, const LayerWeights& weights, int32_t layer,
                       const StepRows& all, const StepRows& tail, const Tap& tap);

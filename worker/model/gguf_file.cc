@@ -274,7 +274,9 @@ absl::StatusOr<std::optional<std::vector<int64_t>>> GgufFile::GetIntArray(
   if (value->type == ValueType::kArray) integers.reserve(value->count);
   for (uint64_t i = 0; value->type == ValueType::kArray && i < value->count; ++i) {
     if (size == 0) break;
-    const auto integer = LoadInt(value->element_type, value->payload.data() + i * size);
+    const uint8_t* p = value->payload.data() + i * size;
+    const bool truth = value->element_type == ValueType::kBool;
+    const auto integer = truth ? std::optional<int64_t>(*p != 0) : LoadInt(value->element_type, p);
     if (!integer.has_value()) break;
     integers.push_back(*integer);
   }

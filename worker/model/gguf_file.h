@@ -73,6 +73,7 @@ class GgufFile {
   absl::StatusOr<std::optional<std::string>> GetString(absl::string_view key) const;
   absl::StatusOr<std::optional<std::vector<std::string>>> GetStringArray(
       absl::string_view key) const;
+  // Booleans count as 0 and 1.
   absl::StatusOr<std::optional<std::vector<int64_t>>> GetIntArray(absl::string_view key) const;
   absl::StatusOr<std::optional<std::vector<float>>> GetFloatArray(absl::string_view key) const;
   // Elements of an array of any type, without reading them.

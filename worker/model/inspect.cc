@@ -71,19 +71,31 @@ Account Examine(const GgufFile& file) {
 
 // One list for both outputs.
 std::vector<std::pair<std::string, double>> ConfigRows(const ModelConfig& c) {
-  return {{"layers", c.layers},
-          {"width", c.width},
-          {"heads", c.heads},
-          {"kv_heads", c.kv_heads},
-          {"head_size", c.head_size},
-          {"feed_forward", c.feed_forward},
-          {"vocabulary", c.vocabulary},
-          {"context_tokens", c.context_tokens},
-          {"rms_epsilon", c.rms_epsilon},
-          {"rope_dims", c.rope_dims},
-          {"rope_base", c.rope_base},
-          {"rope_freq_scale", c.rope_freq_scale},
-          {"tied_embeddings", c.tied_embeddings ? 1 : 0}};
+  std::vector<std::pair<std::string, double>> rows = {
+      {"layers", c.layers},
+      {"width", c.width},
+      {"heads", c.heads},
+      {"kv_heads", c.kv_heads},
+      {"head_size", c.head_size},
+      {"feed_forward", c.feed_forward},
+      {"vocabulary", c.vocabulary},
+      {"context_tokens", c.context_tokens},
+      {"rms_epsilon", c.rms_epsilon},
+      {"rope_dims", c.rope_dims},
+      {"rope_base", c.ropes[0].base},
+      {"rope_freq_scale", c.ropes[0].freq_scale},
+      {"tied_embeddings", c.tied_embeddings ? 1 : 0}};
+  int32_t window = 0, windowed = 0;
+  for (const LayerConfig& layer : c.layer_table) {
+    window = std::max(window, layer.window);
+    windowed += layer.window != 0 ? 1 : 0;
+  }
+  if (windowed != 0) {
+    rows.insert(
+        rows.end(),
+        {{"window", window}, {"window_layers", windowed}, {"window_rope_base", c.ropes[1].base}});
+  }
+  return rows;
 }
 
 absl::Span<const int64_t> Shape(const TensorInfo& tensor) {

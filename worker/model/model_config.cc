@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "proto/status/status_macros.h"
+#include "worker/model/family.h"
 #include "worker/model/gguf_parser.h"
 
 namespace parity::model {
@@ -37,7 +38,7 @@ class Keys {
   // A missing key gives `absent`; when that is nullopt too, it is an error.
   int32_t Int(absl::string_view suffix, int64_t low, int64_t high,
               std::optional<int64_t> absent = std::nullopt) {
-    const std::string key = absl::StrCat(architecture_, ".", suffix);
+    const std::string key = Name(suffix);
     const auto value = file_.GetInt(key);
     if (!value.ok()) return Fail(value.status()), static_cast<int32_t>(low);
     const std::optional<int64_t> found = value->has_value() ? *value : absent;
@@ -53,7 +54,7 @@ class Keys {
   // Finite and in [low, high].
   float Float(absl::string_view suffix, double low, double high,
               std::optional<double> absent = std::nullopt) {
-    const std::string key = absl::StrCat(architecture_, ".", suffix);
+    const std::string key = Name(suffix);
     const auto value = file_.GetFloat(key);
     if (!value.ok()) return Fail(value.status()), 1.0f;
     const std::optional<double> found = value->has_value() ? *value : absent;
@@ -66,6 +67,9 @@ class Keys {
     return static_cast<float>(*found);
   }
 
+  std::string Name(absl::string_view suffix) const {
+    return absl::StrCat(architecture_, ".", suffix);
+  }
   void Fail(absl::Status status) {
     if (status_.ok()) status_ = std::move(status);
   }
@@ -87,31 +91,51 @@ absl::Status Unsupported(const GgufFile& file, absl::string_view what) {
   return absl::UnimplementedError(absl::StrCat(file.name(), ": ", what));
 }
 
-// What a llama file can say that this forward pass does not compute.
-absl::Status RefuseUnsupported(const GgufFile& file) {
-  ASSIGN_OR_RETURN(const auto experts, file.GetInt("llama.expert_count"));
+// A key whose value is neutral, or asks for what this forward pass does not compute. 0 is neutral
+// too: llama.cpp's "absent".
+struct RefusedKey {
+  const char* suffix;
+  double neutral;
+};
+constexpr RefusedKey kRefusedKeys[] = {
+    {"attn_logit_softcapping", 0}, {"final_logit_softcapping", 0},  {"logit_scale", 1},
+    {"residual_scale", 1},         {"embedding_scale", 1},          {"attention.scale", 0},
+    {"attention.clamp_kqv", 0},    {"attention.max_alibi_bias", 0}, {"rope.scaling.attn_factor", 1},
+};
+
+// What a file of a known family can say that this forward pass does not compute.
+absl::Status RefuseUnsupported(const GgufFile& file, const Family& family) {
+  const std::string prefix = absl::StrCat(family.architecture, ".");
+  ASSIGN_OR_RETURN(const auto experts, file.GetInt(prefix + "expert_count"));
   if (experts.value_or(0) != 0) {
-    return Unsupported(file, absl::StrCat("mixture of experts (llama.expert_count ", *experts,
+    return Unsupported(file, absl::StrCat("mixture of experts (", prefix, "expert_count ", *experts,
                                           ") is not supported; supported: dense feed-forward"));
   }
-  for (absl::string_view key :
-       {"llama.attn_logit_softcapping", "llama.final_logit_softcapping", "llama.logit_scale",
-        "llama.attention.scale", "llama.attention.clamp_kqv", "llama.attention.max_alibi_bias"}) {
+  for (const RefusedKey& refused : kRefusedKeys) {
+    const std::string key = prefix + refused.suffix;
     ASSIGN_OR_RETURN(const auto value, file.GetFloat(key));
-    if (value.value_or(0) != 0) {
+    if (value.has_value() && *value != 0 && *value != refused.neutral) {
       return Unsupported(file, absl::StrFormat("key '%s' (%g) is not supported", key, *value));
     }
   }
-  ASSIGN_OR_RETURN(const auto window, file.GetInt("llama.attention.sliding_window"));
-  if (window.value_or(0) != 0) {
-    return Unsupported(file, absl::StrCat("key 'llama.attention.sliding_window' (", *window,
+  for (const char* suffix : {"nextn_predict_layers", "attention.shared_kv_layers"}) {
+    ASSIGN_OR_RETURN(const auto value, file.GetInt(prefix + suffix));
+    if (value.value_or(0) != 0) {
+      return Unsupported(
+          file, absl::StrCat("key '", prefix, suffix, "' (", *value, ") is not supported"));
+    }
+  }
+  ASSIGN_OR_RETURN(const auto window, file.GetInt(prefix + "attention.sliding_window"));
+  if (window.value_or(0) != 0 && family.window_pattern == 0) {
+    return Unsupported(file, absl::StrCat("key '", prefix, "attention.sliding_window' (", *window,
                                           ") is not supported"));
   }
-  ASSIGN_OR_RETURN(const auto causal, file.GetBool("llama.attention.causal"));
+  ASSIGN_OR_RETURN(const auto causal, file.GetBool(prefix + "attention.causal"));
   if (!causal.value_or(true)) {
-    return Unsupported(file, "non-causal attention (llama.attention.causal) is not supported");
+    return Unsupported(
+        file, absl::StrCat("non-causal attention (", prefix, "attention.causal) is not supported"));
   }
-  ASSIGN_OR_RETURN(const auto scaling, file.GetString("llama.rope.scaling.type"));
+  ASSIGN_OR_RETURN(const auto scaling, file.GetString(prefix + "rope.scaling.type"));
   if (scaling.has_value() && *scaling != "none" && *scaling != "linear") {
     return Unsupported(file, absl::StrCat("rope scaling ", QuoteUntrusted(*scaling),
                                           " is not supported; supported: none, linear"));
@@ -122,12 +146,62 @@ absl::Status RefuseUnsupported(const GgufFile& file) {
 // 1/factor of linear rope scaling. As llama.cpp: the older key counts when the newer is absent, 0
 // means 1, and type "none" switches both off.
 absl::StatusOr<float> RopeFreqScale(const GgufFile& file, Keys& keys) {
-  ASSIGN_OR_RETURN(const auto type, file.GetString("llama.rope.scaling.type"));
+  ASSIGN_OR_RETURN(const auto type, file.GetString(keys.Name("rope.scaling.type")));
   const absl::string_view key =
-      file.Has("llama.rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
+      file.Has(keys.Name("rope.scaling.factor")) ? "rope.scaling.factor" : "rope.scale_linear";
   const float factor = keys.Float(key, 0.0, 1e6, 0.0);
   if (factor == 0.0f || (type.has_value() && *type == "none")) return 1.0f;
   return 1.0f / factor;
+}
+
+// Which layers attend within the window: those the file lists, or all but each n-th.
+absl::StatusOr<std::vector<bool>> WindowedLayers(const GgufFile& file, Keys& keys, int32_t layers,
+                                                 int32_t pattern) {
+  constexpr absl::string_view kPattern = "attention.sliding_window_pattern";
+  std::vector<bool> windowed(layers);
+  if (const auto size = file.GetArraySize(keys.Name(kPattern)); size.ok() && size->has_value()) {
+    ASSIGN_OR_RETURN(const auto listed, file.GetIntArray(keys.Name(kPattern)));
+    if (**size != layers) {
+      return absl::InvalidArgumentError(absl::StrCat(file.name(), ": key '", keys.Name(kPattern),
+                                                     "' has ", **size, " entries, ", layers,
+                                                     " expected"));
+    }
+    for (int32_t i = 0; i < layers; ++i) windowed[i] = (*listed)[i] != 0;
+    return windowed;
+  }
+  // 0: every layer; 1: none.
+  const int32_t n = keys.Int(kPattern, 0, kMaxLayers, pattern);
+  for (int32_t i = 0; i < layers; ++i) windowed[i] = n == 0 || i % n < n - 1;
+  return windowed;
+}
+
+// Fills in the RoPE variants and the layers' table.
+absl::Status ReadLayers(const GgufFile& file, const Family& family, Keys& keys, ModelConfig& c) {
+  RopeConfig rope = {.base = keys.Float("rope.freq_base", 1.0, 1e12, 10000.0)};
+  ASSIGN_OR_RETURN(rope.freq_scale, RopeFreqScale(file, keys));
+  c.ropes = {rope};
+  c.layer_table.resize(c.layers);
+  if (family.window_pattern == 0) return absl::OkStatus();
+  const int32_t window = keys.Int("attention.sliding_window", 0, kMaxContext, 0);
+  if (window == 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto windowed,
+                   WindowedLayers(file, keys, c.layers, family.window_pattern));
+  // Not scaled: positions within a window are those the model was trained with.
+  c.ropes.push_back({.base = keys.Float("rope.freq_base_swa", 1.0, 1e12, 10000.0)});
+  for (int32_t i = 0; i < c.layers; ++i) {
+    if (windowed[i]) c.layer_table[i] = {.window = window, .rope = 1};
+  }
+  return absl::OkStatus();
+}
+
+// llama.cpp computes both roots in float.
+void SetScales(const Family& family, ModelConfig& c) {
+  const bool by_width = c.layers == family.width_scaled_layers;
+  const float scale =
+      1.0f / std::sqrt(static_cast<float>(by_width ? c.width / c.heads : c.head_size));
+  c.query_scale = family.scales_query ? scale : 1.0f;
+  c.attention_scale = family.scales_query ? 1.0f : scale;
+  if (family.scaled_embedding) c.embedding_scale = std::sqrt(static_cast<float>(c.width));
 }
 
 absl::StatusOr<int32_t> Vocabulary(const GgufFile& file, Keys& keys) {
@@ -151,7 +225,7 @@ absl::StatusOr<int32_t> Vocabulary(const GgufFile& file, Keys& keys) {
 absl::Status CheckHeads(const GgufFile& file, const ModelConfig& c, int32_t value_length) {
   if (c.heads % c.kv_heads != 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat(file.name(), ": key 'llama.attention.head_count' is ", c.heads,
+        absl::StrCat(file.name(), ": key '", c.architecture, ".attention.head_count' is ", c.heads,
                      ", a multiple of head_count_kv ", c.kv_heads, " expected"));
   }
   if (c.head_size % 2 != 0) {
@@ -160,12 +234,12 @@ absl::Status CheckHeads(const GgufFile& file, const ModelConfig& c, int32_t valu
   }
   if (value_length != c.head_size) {
     return Unsupported(
-        file, absl::StrCat("key 'llama.attention.value_length' (", value_length,
+        file, absl::StrCat("key '", c.architecture, ".attention.value_length' (", value_length,
                            ") other than the head size ", c.head_size, " is not supported"));
   }
   if (c.rope_dims != c.head_size) {
     return Unsupported(
-        file, absl::StrCat("key 'llama.rope.dimension_count' (", c.rope_dims,
+        file, absl::StrCat("key '", c.architecture, ".rope.dimension_count' (", c.rope_dims,
                            ") other than the head size ", c.head_size, " is not supported"));
   }
   return absl::OkStatus();
@@ -270,7 +344,20 @@ LayerTensors FindLayer(TensorFinder& find, const ModelConfig& c, int32_t layer) 
   t.bq = find.Vector(p + "attn_q.bias", q, false);
   t.bk = find.Vector(p + "attn_k.bias", kv, false);
   t.bv = find.Vector(p + "attn_v.bias", kv, false);
-  t.bo = find.Vector(p + "attn_output.bias", c.width, false);
+  if (c.head_norms) {
+    t.q_norm = find.Vector(p + "attn_q_norm.weight", c.head_size, true);
+    t.k_norm = find.Vector(p + "attn_k_norm.weight", c.head_size, true);
+  }
+  if (c.post_norms) {
+    t.attn_post_norm = find.Vector(p + "post_attention_norm.weight", c.width, true);
+    t.ffn_post_norm = find.Vector(p + "post_ffw_norm.weight", c.width, true);
+  }
+  if (c.extra_biases) {
+    t.bo = find.Vector(p + "attn_output.bias", c.width, false);
+    t.gate_bias = find.Vector(p + "ffn_gate.bias", c.feed_forward, false);
+    t.up_bias = find.Vector(p + "ffn_up.bias", c.feed_forward, false);
+    t.down_bias = find.Vector(p + "ffn_down.bias", c.width, false);
+  }
   t.ffn_norm = find.Vector(p + "ffn_norm.weight", c.width, true);
   t.gate = find.Matrix(p + "ffn_gate.weight", c.width, c.feed_forward);
   t.up = find.Matrix(p + "ffn_up.weight", c.width, c.feed_forward);
@@ -286,11 +373,13 @@ absl::StatusOr<ModelConfig> ReadConfig(const GgufFile& file) {
     return absl::InvalidArgumentError(
         absl::StrCat(file.name(), ": key 'general.architecture' is missing"));
   }
-  if (*architecture != "llama") {
-    return Unsupported(file, absl::StrCat("architecture ", QuoteUntrusted(*architecture),
-                                          " is not supported; supported: llama"));
+  const Family* family = FindFamily(*architecture);
+  if (family == nullptr) {
+    return Unsupported(file,
+                       absl::StrCat("architecture ", QuoteUntrusted(*architecture),
+                                    " is not supported; supported: ", SupportedArchitectures()));
   }
-  RETURN_IF_ERROR(RefuseUnsupported(file));
+  RETURN_IF_ERROR(RefuseUnsupported(file, *family));
   Keys keys(file, *architecture);
   ModelConfig c;
   c.architecture = *architecture;
@@ -303,26 +392,37 @@ absl::StatusOr<ModelConfig> ReadConfig(const GgufFile& file) {
   c.feed_forward = keys.Int("feed_forward_length", 1, kMaxFeedForward);
   c.context_tokens = keys.Int("context_length", 1, kMaxContext);
   c.rms_epsilon = keys.Float("attention.layer_norm_rms_epsilon", 0.0, 1.0);
-  c.rope_pairing = kernels::RopePairing::kAdjacent;
+  c.rope_pairing = family->rope_pairing;
   c.rope_dims = keys.Int("rope.dimension_count", 1, kMaxHeadSize, c.head_size);
-  c.rope_base = keys.Float("rope.freq_base", 1.0, 1e12, 10000.0);
-  ASSIGN_OR_RETURN(c.rope_freq_scale, RopeFreqScale(file, keys));
+  RETURN_IF_ERROR(ReadLayers(file, *family, keys, c));
   ASSIGN_OR_RETURN(c.vocabulary, Vocabulary(file, keys));
   RETURN_IF_ERROR(keys.status());
   RETURN_IF_ERROR(CheckHeads(file, c, value_length));
-  c.attention_scale = 1.0f / std::sqrt(static_cast<float>(c.head_size));
+  SetScales(*family, c);
+  c.activation = family->activation;
+  c.head_norms = family->head_norms;
+  c.post_norms = family->post_norms;
+  c.extra_biases = family->extra_biases;
+  c.rope_factors = family->rope_factors;
   c.tied_embeddings = file.FindTensor("output.weight") == nullptr;
   return c;
 }
 
 absl::StatusOr<ModelTensors> FindTensors(const GgufFile& file, const ModelConfig& config) {
+  if (file.FindTensor("blk.0.attn_qkv.weight") != nullptr) {
+    return Unsupported(file,
+                       "fused projection 'blk.0.attn_qkv.weight' is not supported; supported: "
+                       "attn_q, attn_k and attn_v apart");
+  }
   TensorFinder find(file, config);
   ModelTensors t;
   t.token_embd = find.Matrix("token_embd.weight", config.width, config.vocabulary);
   t.output = config.tied_embeddings ? t.token_embd
                                     : find.Matrix("output.weight", config.width, config.vocabulary);
   t.output_norm = find.Vector("output_norm.weight", config.width, true);
-  t.rope_freqs = find.Vector("rope_freqs.weight", config.rope_dims / 2, false);
+  if (config.rope_factors) {
+    t.rope_freqs = find.Vector("rope_freqs.weight", config.rope_dims / 2, false);
+  }
   for (int32_t i = 0; i < config.layers && find.status().ok(); ++i) {
     t.layers.push_back(FindLayer(find, config, i));
   }
