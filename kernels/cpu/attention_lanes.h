@@ -71,18 +71,92 @@ PARITY_INLINE void ValueSome(const typename L::S* const* p, const E* values, int
   }
 }
 
+// a_i + a_j of each query over 16 positions, where a_i sums q[k] * key[k] over k = i, i + 32, i +
+// 64
+// ... in order, `steps` of them (kSteps when that is not 0).
+template <typename L, typename E, int Q, int kSteps>
+PARITY_INLINE void PairSums(const float* const (&query)[Q], const E* keys, int64_t steps, int i,
+                            int j, F8 (&low)[Q], F8 (&high)[Q]) {
+  F8 low_j[Q], high_j[Q];
+  PARITY_EACH_QUERY low[r] = high[r] = low_j[r] = high_j[r] = Fill(0.0f);
+  const int64_t count = kSteps != 0 ? kSteps : steps;
+  _Pragma("GCC unroll 8") for (int64_t step = 0; step < count; ++step) {
+    const bool first = kSteps != 0 && step == 0;  // a product needs no sum yet
+    const int64_t k = 32 * step;
+    F8 key_low = L::Load(keys + (k + i) * kKeyBlock);
+    F8 key_high = L::Load(keys + (k + i) * kKeyBlock + kLanes);
+    PARITY_EACH_QUERY {
+      const F8 x = Fill(query[r][k + i]);
+      low[r] = first ? x * key_low : Fma(x, key_low, low[r]);
+      high[r] = first ? x * key_high : Fma(x, key_high, high[r]);
+    }
+    key_low = L::Load(keys + (k + j) * kKeyBlock);
+    key_high = L::Load(keys + (k + j) * kKeyBlock + kLanes);
+    PARITY_EACH_QUERY {
+      const F8 x = Fill(query[r][k + j]);
+      low_j[r] = first ? x * key_low : Fma(x, key_low, low_j[r]);
+      high_j[r] = first ? x * key_high : Fma(x, key_high, high_j[r]);
+    }
+  }
+  PARITY_EACH_QUERY {
+    low[r] = low[r] + low_j[r];
+    high[r] = high[r] + high_j[r];
+  }
+}
+
+// ScoreSome in the order of ggml_vec_dot_f16 (ggml-cpu/vec.cpp, AVX2 with F16C: steps of 32 values,
+// four accumulators of eight lanes and GGML_F32x8_REDUCE; what 32 does not divide, in double): the
+// same bits as llama.cpp's decode, so that a probability is rounded to half on the same side.
+template <typename L, typename E, int Q, int kSteps>
+PARITY_INLINE void ScoreAsGgml(const float* const* q, const E* keys, int64_t head_size,
+                               int64_t blocks, float* const* out) {
+  const float* query[Q];
+  PARITY_EACH_QUERY query[r] = q[r];
+  const int64_t steps = head_size / 32;
+  for (int64_t b = 0; b < blocks; ++b, keys += head_size * kKeyBlock) {
+    F8 lanes[8][2][Q];  // ggml's eight lanes after its accumulators have met
+    for (int lane = 0; lane < 8; ++lane) {
+      F8 low[Q], high[Q];
+      PairSums<L, E, Q, kSteps>(query, keys, steps, lane, lane + 16, lanes[lane][0],
+                                lanes[lane][1]);
+      PairSums<L, E, Q, kSteps>(query, keys, steps, lane + 8, lane + 24, low, high);
+      PARITY_EACH_QUERY {
+        lanes[lane][0][r] = lanes[lane][0][r] + low[r];
+        lanes[lane][1][r] = lanes[lane][1][r] + high[r];
+      }
+    }
+    for (int half = 0; half < 2; ++half) {
+      PARITY_EACH_QUERY {
+        F8 t[4];
+        for (int l = 0; l < 4; ++l) t[l] = lanes[l][half][r] + lanes[l + 4][half][r];
+        F8 score = (t[0] + t[1]) + (t[2] + t[3]);
+        if (32 * steps < head_size) {
+          D8 sum = Widen(score);
+          for (int64_t k = 32 * steps; k < head_size; ++k) {
+            const F8 key = L::Load(keys + k * kKeyBlock + half * kLanes);
+            sum = sum + Widen(Fill(query[r][k]) * key);
+          }
+          score = Narrow(sum);
+        }
+        L::Store(out[r] + b * kKeyBlock + half * kLanes, score);
+      }
+    }
+  }
+}
+
 #undef PARITY_EACH_QUERY
 
-// Calls body.template operator()<n>(first query) for groups of kQueries, and once for what is left.
-template <typename L, typename Body>
+// Calls body.template operator()<n>(first query) for groups of kMost, and once for what is left.
+template <int kMost, typename Body>
 PARITY_INLINE void ForQueries(int64_t queries, Body body) {
-  constexpr int kMost = kQueries<L>;
   int64_t r = 0;
   for (; r + kMost <= queries; r += kMost) body.template operator()<kMost>(r);
   const int64_t rest = queries - r;
   if (rest == 1) body.template operator()<1>(r);
   if constexpr (kMost > 2) {
     if (rest == 2) body.template operator()<2>(r);
+  }
+  if constexpr (kMost > 3) {
     if (rest == 3) body.template operator()<3>(r);
     if (rest == 4) body.template operator()<4>(r);
     if (rest == 5) body.template operator()<5>(r);
@@ -92,9 +166,23 @@ PARITY_INLINE void ForQueries(int64_t queries, Body body) {
 template <typename L, typename E>
 static void Scores(const typename L::S* const* q, int64_t queries, const E* keys, int64_t head_size,
                    int64_t blocks, typename L::S* const* out) {
-  ForQueries<L>(queries, [&]<int Q>(int64_t r) {
-    ScoreSome<L, E, Q>(q + r, keys, head_size, blocks, out + r);
-  });
+  if constexpr (sizeof(typename L::S) == sizeof(float)) {
+    // 3 x 4 accumulators, 2 loads, 1 broadcast.
+    const auto score = [&]<int kSteps>() {
+      ForQueries<3>(queries, [&]<int Q>(int64_t r) {
+        ScoreAsGgml<L, E, Q, kSteps>(q + r, keys, head_size, blocks, out + r);
+      });
+    };
+    // The usual head sizes have their steps unrolled.
+    head_size == 64    ? score.template operator()<2>()
+    : head_size == 128 ? score.template operator()<4>()
+    : head_size == 256 ? score.template operator()<8>()
+                       : score.template operator()<0>();
+  } else {
+    ForQueries<kQueries<L>>(queries, [&]<int Q>(int64_t r) {
+      ScoreSome<L, E, Q>(q + r, keys, head_size, blocks, out + r);
+    });
+  }
 }
 
 template <typename L, typename E>
@@ -105,7 +193,7 @@ static void Values(const typename L::S* const* p, int64_t queries, const E* valu
   for (int64_t i = from; i < to; i += kStretch) {
     const int64_t end = i + kStretch < to ? i + kStretch : to;
     for (int64_t d = first; d < last; d += kValueStep) {
-      ForQueries<L>(queries, [&]<int Q>(int64_t r) {
+      ForQueries<kQueries<L>>(queries, [&]<int Q>(int64_t r) {
         ValueSome<L, E, Q>(p + r, values, stride, i, end, d, sums + r);
       });
     }
@@ -134,13 +222,13 @@ static void Softmax(typename L::S* s, int64_t begin, int64_t end, typename L::S 
   L::Store(lanes, most);
   S max = lanes[0];
   for (int i = 1; i < kLanes; ++i) max = lanes[i] > max ? lanes[i] : max;
-  D8 sum = Fill(0.0);
+  double sum = 0;
   for (int64_t i = first; i < last; i += kLanes) {
     const auto e = Exp(L::Load(s + i) - Fill(max));
     L::Store(s + i, e);
-    sum = sum + L::Doubles(e);
+    sum += Sum(e);
   }
-  const auto inverse = Fill(static_cast<S>(1.0 / Sum(sum)));
+  const auto inverse = Fill(static_cast<S>(1.0 / sum));
   for (int64_t i = first; i < last; i += kLanes) {
     auto p = L::Load(s + i) * inverse;
     if constexpr (sizeof(S) == sizeof(float)) {

@@ -175,5 +175,38 @@ TEST(GgmlOracleTest, Attention) {
   }
 }
 
+// One query at a time, as llama.cpp decodes: scores and probabilities have ggml's bits on an AVX2
+// build, so no probability is rounded to the other half; only the sums over positions differ.
+TEST(GgmlOracleTest, AttentionOfOneRow) {
+  for (const int64_t size : {32, 48, 64, 80, 128, 256}) {
+    const int64_t heads = 7, n = 56;
+    const float scale = 1.0f / std::sqrt(static_cast<float>(size));
+    const std::vector<float> q = RandomFloats(heads * size, 7, 2.0f);
+    const std::vector<float> k = RandomFloats(n * size, 8, 2.0f);
+    const std::vector<float> v = RandomFloats(n * size, 9);
+    Ggml ggml;
+    ggml_context* c = ggml.get();
+    ggml_tensor* keys = ggml_cast(c, ggml.Floats({size, n}, k), GGML_TYPE_F16);
+    ggml_tensor* values =
+        ggml_cast(c, ggml_cont(c, ggml_transpose(c, ggml.Floats({size, n}, v))), GGML_TYPE_F16);
+    ggml_tensor* queries = ggml.Floats({size, 1, heads}, q);
+    ggml_tensor* p = ggml_soft_max_ext(c, ggml_mul_mat(c, keys, queries), nullptr, scale, 0.0f);
+    const std::vector<float> theirs = ggml.Compute(ggml_mul_mat(c, values, p));
+    const auto backend = Cpu();
+    auto cache = *backend->NewKvCache({1, 1, static_cast<int32_t>(size), 56, KvType::kF16});
+    const DeviceMatrix dk(*backend, k, n), dv(*backend, v, n);
+    std::vector<RowPlace> places;
+    for (int32_t i = 0; i < n; ++i) places.push_back({cache.get(), i});
+    backend->AppendKv(0, dk.all(), dv.all(), places);
+    const DeviceMatrix dq(*backend, q, 1), out(*backend, 1, heads * size);
+    backend->Attention({0, 7, 1, static_cast<int32_t>(size), scale, 0}, dq.all(),
+                       absl::MakeSpan(places).subspan(n - 1), out.all());
+    const bool same_order =
+        ggml_cpu_has_avx2() && ggml_cpu_has_f16c() && ggml_cpu_has_fma() && !ggml_cpu_has_avx512();
+    // 56 float additions on either side; a single flipped probability shows as 1e-9 or more.
+    EXPECT_LE(Nmse(theirs, out.Read()), same_order ? 1e-12 : 1e-8) << size;
+  }
+}
+
 }  // namespace
 }  // namespace parity::kernels

@@ -147,6 +147,12 @@ PARITY_INLINE double Sum(D8 v) {
   return (t[0] + t[2]) + (t[1] + t[3]);
 }
 
+// The same order; ggml's softmax sums eight exponentials so, in float.
+PARITY_INLINE float Sum(F8 v) {
+  const float t[4] = {v[0] + v[4], v[1] + v[5], v[2] + v[6], v[3] + v[7]};
+  return (t[0] + t[2]) + (t[1] + t[3]);
+}
+
 // --- the two kinds of accumulator, for templates ---
 
 struct FloatLanes {
@@ -157,7 +163,6 @@ struct FloatLanes {
     return LoadFloats(from);
   }
   PARITY_INLINE void Store(float* to, V v) { std::memcpy(to, &v, sizeof(v)); }
-  PARITY_INLINE D8 Doubles(V v) { return Widen(v); }
 };
 
 struct DoubleLanes {
@@ -173,7 +178,6 @@ struct DoubleLanes {
     return v;
   }
   PARITY_INLINE void Store(double* to, V v) { std::memcpy(to, &v, sizeof(v)); }
-  PARITY_INLINE D8 Doubles(V v) { return v; }
 };
 
 }  // namespace parity::kernels::PARITY_LANES

@@ -18,12 +18,13 @@ inline constexpr int64_t kValueStep = 16;
 // (uint16_t: halves, float).
 template <typename S, typename E>
 struct AttentionOps {
-  // out[r][16 b + lane] = sum over k, in order, of q[r][k] * keys[b][k][lane]. keys:
-  // [blocks][head_size][16].
+  // out[r][16 b + lane] = sum over k of q[r][k] * keys[b][k][lane], keys: [blocks][head_size][16].
+  // Order: double: k's; float: ggml_vec_dot_f16's of an AVX2 build (attention_lanes.h).
   void (*scores)(const S* const* q, int64_t queries, const E* keys, int64_t head_size,
                  int64_t blocks, S* const* out);
-  // s[begin..end) = softmax of s * scale, summed in double over eight lanes (lane = index mod 8);
-  // rounded to half when asked. Overwrites up to seven values on either side of the range.
+  // s[begin..end) = softmax of s * scale; eight exponentials (index / 8 equal) are summed in S, as
+  // ggml does, these sums in double and in order; rounded to half when asked. Overwrites up to
+  // seven values on either side of the range.
   void (*softmax)(S* s, int64_t begin, int64_t end, S scale, bool round_to_half);
   // sums[r][d] += sum over i in [from, to), in order, of p[r][i] * values[i * stride + d], d in
   // [first, last). REQUIRES: first and last are multiples of kValueStep.
