@@ -1,13 +1,11 @@
 #include "tests/parity/smollm2.h"
 
 #include <glog/logging.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "proto/status/status_macros.h"
+#include "tests/parity/model_cache.h"
 #include "worker/engine/backend_engine.h"
 #include "worker/llama/llama_engine.h"
 
@@ -53,22 +51,9 @@ engine::Recording Capture(int prompt) {
 
 Sequence SmolLM2Sequence(int prompt) { return {.ids = kIds[prompt], .prompt = kPromptTokens}; }
 
-std::string SmolLM2Path() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  const std::string root = cache != nullptr && *cache != '\0'
-                               ? std::string(cache)
-                               : absl::StrCat(home != nullptr ? home : "", "/.cache");
-  return absl::StrCat(root, "/parity/SmolLM2-135M-Instruct.Q4_1.gguf");
-}
+std::string SmolLM2Path() { return CachedModelPath("SmolLM2-135M-Instruct.Q4_1.gguf"); }
 
-std::string WhyNoSmolLM2() {
-  if (access(SmolLM2Path().c_str(), R_OK) != 0) {
-    return absl::StrCat("no ", SmolLM2Path(), "; run deploy/fetch smollm2");
-  }
-  const auto llama = llama::LlamaEngine::Create("", {});
-  return absl::IsUnimplemented(llama.status()) ? std::string(llama.status().message()) : "";
-}
+std::string WhyNoSmolLM2() { return WhyNoModel(SmolLM2Path(), "smollm2"); }
 
 const engine::Recording& LlamaCapture(int prompt) {
   static std::unique_ptr<engine::Recording> captures[kPrompts];
