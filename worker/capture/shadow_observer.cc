@@ -77,9 +77,10 @@ bool ShadowObserver::Wants(engine::Stage stage, int32_t layer) const {
   return site < wanted_.size() && wanted_[site];
 }
 
-const v1::Tensor* ShadowObserver::Find(int64_t row, size_t site) const {
-  if (row >= static_cast<int64_t>(tokens_.size())) return nullptr;
-  const auto& by_site = tokens_[row].by_site;
+const v1::Tensor* ShadowObserver::Find(int32_t position, size_t site) const {
+  const int64_t token = int64_t{position} - first_position_;
+  if (token < 0 || token >= static_cast<int64_t>(tokens_.size())) return nullptr;
+  const auto& by_site = tokens_[token].by_site;
   return site < by_site.size() ? by_site[site] : nullptr;
 }
 
@@ -94,7 +95,7 @@ absl::Status ShadowObserver::Observe(engine::Stage stage, int32_t layer,
 
 absl::Status ShadowObserver::ObserveRow(checkpoint::Name name, int64_t row,
                                         absl::Span<float> values, int32_t heads) {
-  const v1::Tensor* recorded = Find(row, SiteIndex(name.stage, name.layer));
+  const v1::Tensor* recorded = Find(frames_.position(row), SiteIndex(name.stage, name.layer));
   if (recorded == nullptr) {
     ++counts_.missing;
     return absl::OkStatus();

@@ -33,8 +33,8 @@ class ShadowObserver : public Recorder {
   ShadowObserver(std::string followed, Selection record, ShadowSource& source,
                  std::vector<FrameSink*> sinks);
 
-  // Reads the recorded frames of the step's positions. Errors: those of the source; DATA_LOSS when
-  // a recorded tensor is damaged (checksum, type, size).
+  // Reads the recorded frames of the positions that the next steps feed. Errors: those of the
+  // source; DATA_LOSS when a recorded tensor is damaged (checksum, type, size).
   absl::Status Prepare(int32_t first_position, int64_t rows,
                        const std::atomic<bool>& stop) override;
 
@@ -52,7 +52,7 @@ class ShadowObserver : public Recorder {
     std::vector<const v1::Tensor*> by_site;  // SiteIndex; null or past the end: not recorded
   };
   absl::Status Accept(v1::Frame frame);
-  const v1::Tensor* Find(int64_t row, size_t site) const;
+  const v1::Tensor* Find(int32_t position, size_t site) const;
   absl::Status ObserveRow(checkpoint::Name name, int64_t row, absl::Span<float> values,
                           int32_t heads);
 
@@ -60,9 +60,9 @@ class ShadowObserver : public Recorder {
   const Selection record_;
   ShadowSource& source_;
   int32_t first_position_ = 0;
-  std::vector<RecordedToken> tokens_;  // of the step
-  std::vector<bool> wanted_;           // SiteIndex; recorded at any position of the step
-  std::optional<v1::Frame> ahead_;     // read, of a later step
+  std::vector<RecordedToken> tokens_;  // prepared, from first_position_ on
+  std::vector<bool> wanted_;           // SiteIndex; recorded at any prepared position
+  std::optional<v1::Frame> ahead_;     // read, of a later position
   bool ended_ = false;
   Counts counts_;
 };

@@ -76,6 +76,29 @@ class ShadowObserverTest : public ::testing::Test {
   std::vector<int32_t> ids_;
 };
 
+// An engine that serves others as well cuts what was prepared into steps.
+TEST_F(ShadowObserverTest, StepsMayBeShorterThanWhatWasPrepared) {
+  for (int32_t position = 0; position < 3; ++position) {
+    source_.Add(position, "embed", {10.0f * static_cast<float>(position)});
+  }
+  const std::atomic<bool> stop{false};
+  ASSERT_OK(observer_.Prepare(0, 3, stop));
+  const std::vector<int32_t> ids = {7, 8, 9};
+  std::vector<float> first = {1, 1};
+  ASSERT_OK(observer_.BeginStep({0, absl::MakeConstSpan(ids).subspan(0, 2), true}));
+  EXPECT_OK(Observe(Stage::kEmbed, -1, first, 2));
+  ASSERT_OK(observer_.EndStep());
+  std::vector<float> second = {1};
+  ASSERT_OK(observer_.BeginStep({2, absl::MakeConstSpan(ids).subspan(2), true}));
+  EXPECT_OK(Observe(Stage::kEmbed, -1, second, 1));
+  ASSERT_OK(observer_.EndStep());
+  EXPECT_EQ(first, (std::vector<float>{0, 10}));
+  EXPECT_EQ(second, (std::vector<float>{20}));
+  EXPECT_EQ(observer_.counts().substituted, 3);
+  ASSERT_EQ(sink_.frames.size(), 3u);
+  EXPECT_EQ(sink_.frames[2].input_token_id(), 9);
+}
+
 TEST_F(ShadowObserverTest, OursIsRecordedAndTheirsIsReadNext) {
   source_.Add(0, "embed", {1, 2});
   source_.Add(1, "embed", {3, 4});

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "proto/status/status_macros.h"
 #include "worker/engine/engine_info.h"
@@ -19,16 +20,16 @@ absl::Status Named(const absl::Status& status, const std::string& name) {
   return absl::Status(status.code(), absl::StrCat(name, ": ", status.message()));
 }
 
-bool Stopped(const ForwardOptions& options) {
-  return options.stop != nullptr && options.stop->load(std::memory_order_relaxed);
-}
+// Rows of prompts in a step that serves several sessions: enough that a pass over the weights is
+// well used, few enough that who decodes beside them waits for a few of its own steps only.
+constexpr int64_t kSharedRows = 16;
 
 }  // namespace
 
 class BackendEngine::SessionImpl : public Session {
  public:
   SessionImpl(BackendEngine& engine, std::unique_ptr<kernels::KvCache> cache)
-      : engine_(engine), cache_(std::move(cache)) {}
+      : engine_(engine), cache_(std::move(cache)), member_(engine.queue_) {}
 
   absl::Status Forward(absl::Span<const int32_t> ids, const ForwardOptions& options,
                        Observer* observer, absl::Span<float> logits) override {
@@ -38,8 +39,7 @@ class BackendEngine::SessionImpl : public Session {
     RETURN_IF_ERROR(CheckStep(ids, position_, cache_->capacity(), engine_.max_step_tokens(),
                               engine_.config_.vocabulary));
     if (options.logits == LogitsWanted::kLast) CHECK_EQ(logits.size(), engine_.config_.vocabulary);
-    const absl::Status status =
-        engine_.RunStep({cache_.get(), position_, ids, options, observer, logits});
+    const absl::Status status = Feed(ids, options, observer, logits);
     spent_ = !status.ok();
     if (status.ok()) position_ += static_cast<int32_t>(ids.size());
     return status;
@@ -49,8 +49,24 @@ class BackendEngine::SessionImpl : public Session {
   int32_t capacity() const override { return cache_->capacity(); }
 
  private:
+  // As many steps as the queue makes of it.
+  absl::Status Feed(absl::Span<const int32_t> ids, const ForwardOptions& options,
+                    Observer* observer, absl::Span<float> logits) {
+    for (int32_t position = position_; !ids.empty();) {
+      Sequence sequence(member_, *cache_, position, ids, options, observer, logits);
+      engine_.queue_.Run(sequence);
+      RETURN_IF_ERROR(sequence.status);
+      // On this thread, so that what an observer does with a whole step holds up nobody else.
+      if (observer != nullptr) RETURN_IF_ERROR(observer->EndStep());
+      position += static_cast<int32_t>(sequence.rows);
+      ids.remove_prefix(sequence.rows);
+    }
+    return absl::OkStatus();
+  }
+
   BackendEngine& engine_;
   const std::unique_ptr<kernels::KvCache> cache_;
+  StepQueue::Member member_;
   int32_t position_ = 0;
   bool spent_ = false;
 };
@@ -83,14 +99,17 @@ BackendEngine::BackendEngine(std::shared_ptr<const model::GgufFile> file,
       config_(std::move(config)),
       weights_(std::move(weights)),
       info_(DescribeEngine(*file_, config_, *backend_, options_.kv_type)),
-      memory_(std::move(memory)) {
+      tap_model_{config_.layers, config_.heads, config_.kv_heads},
+      memory_(std::move(memory)),
+      queue_({options_.max_step_tokens, kSharedRows},
+             [this](absl::Span<StepQueue::Ticket* const> tickets) { RunStep(tickets); }) {
   info_.engine_version = options_.version;
   info_.resident_weight_bytes = weights_.resident_bytes;
 }
 
 absl::StatusOr<std::unique_ptr<Session>> BackendEngine::NewSession(int32_t capacity) {
   RETURN_IF_ERROR(CheckCapacity(capacity, config_.context_tokens));
-  TicketLock::Holder holder(step_lock_);
+  TicketLock::Holder holder(backend_lock_);
   ASSIGN_OR_RETURN(auto cache, backend_->NewKvCache({.layers = config_.layers,
                                                      .kv_heads = config_.kv_heads,
                                                      .head_size = config_.head_size,
@@ -99,64 +118,71 @@ absl::StatusOr<std::unique_ptr<Session>> BackendEngine::NewSession(int32_t capac
   return std::unique_ptr<Session>(new SessionImpl(*this, std::move(cache)));
 }
 
-absl::Status BackendEngine::RunStep(const StepRequest& request) {
-  TicketLock::Holder holder(step_lock_);
-  Observer* const observer = request.observer;
-  if (observer != nullptr) {
-    RETURN_IF_ERROR(
-        observer->BeginStep({request.first_position, request.ids, request.options.prefill}));
+void BackendEngine::RunStep(absl::Span<StepQueue::Ticket* const> tickets) {
+  std::vector<Sequence*> sequences;
+  for (StepQueue::Ticket* ticket : tickets) sequences.push_back(static_cast<Sequence*>(ticket));
+  StepBatch::Trim(sequences);
+  std::vector<Sequence*> begun;
+  for (Sequence* sequence : sequences) {
+    Observer* const observer = sequence->observer;
+    if (sequence->stopped()) {
+      sequence->status = absl::CancelledError("stopped");
+    } else if (observer != nullptr) {
+      sequence->status = observer->BeginStep(
+          {sequence->first_position, sequence->step_ids(), sequence->options.prefill});
+    }
+    if (!sequence->status.ok()) continue;
+    sequence->observed.emplace(observer, tap_model_, info_.checkpoints);
+    begun.push_back(sequence);
   }
-  const Tap tap(*backend_, observer, {config_.layers, config_.heads, config_.kv_heads},
-                info_.checkpoints);
-  absl::Status status = ComputeStep(request, tap);
+  if (begun.empty()) return;
+  StepBatch batch(std::move(begun), config_.layers);
+  if (options_.on_step) {
+    options_.on_step({static_cast<int>(batch.sequences().size()), batch.rows()});
+  }
+  TicketLock::Holder holder(backend_lock_);
+  absl::Status status = ComputeStep(batch);
   // Always asked, so that the next step does not inherit this one's error. The first error is the
   // cause.
   const absl::Status late = backend_->TakeStatus();
   if (status.ok()) status = late;
-  if (status.ok() && observer != nullptr) status = observer->EndStep();
-  return status;
+  for (Sequence* sequence : batch.sequences()) {
+    if (sequence->status.ok()) sequence->status = sequence->observed->status();
+    if (sequence->status.ok()) sequence->status = status;
+  }
 }
 
-absl::Status BackendEngine::ComputeStep(const StepRequest& request, const Tap& tap) {
-  const int64_t count = static_cast<int64_t>(request.ids.size());
-  std::vector<int32_t> positions(count);
-  std::vector<kernels::RowPlace> places(count);
-  for (int64_t t = 0; t < count; ++t) {
-    positions[t] = request.first_position + static_cast<int32_t>(t);
-    places[t] = {request.cache, positions[t]};
-  }
-  const StepRows all = memory_.Rows(positions, places);
-
-  // Rows nobody asks for are not computed: all of them where the head is observed, else the last or
-  // none.
-  const bool last = request.options.logits == LogitsWanted::kLast;
-  const bool head_observed = tap.Wants(Stage::kFinalNorm, -1) || tap.Wants(Stage::kLogits, -1);
-  const int64_t head_skip = head_observed ? 0 : count - (last ? 1 : 0);
-  const int64_t last_layer_skip = tap.WantsAnyOf(config_.layers - 1) ? 0 : head_skip;
-
-  backend_->Embed(*weights_.token_embd, request.ids, all.x);
+absl::Status BackendEngine::ComputeStep(StepBatch& batch) {
+  const StepRows all = memory_.Rows(batch.positions(), batch.places());
+  const std::vector<ObservedRows*> observed = batch.observed();
+  const Tap tap(*backend_, tap_model_, observed, batch.rows());
+  backend_->Embed(*weights_.token_embd, batch.ids(), all.x);
   if (config_.embedding_scale != 1.0f) backend_->Scale(config_.embedding_scale, all.x);
   tap(Stage::kEmbed, -1, all.x);
   for (int32_t layer = 0; layer < config_.layers; ++layer) {
-    if (Stopped(request.options)) return absl::CancelledError("stopped");
-    const StepRows tail = layer + 1 == config_.layers ? all.From(last_layer_skip) : all;
+    if (!batch.Alive()) return absl::OkStatus();
+    const StepRows tail = layer + 1 == config_.layers ? all.From(batch.last_layer_skip()) : all;
     TransformerLayer(*backend_, config_, Rope(layer), weights_.layers[layer], layer, all, tail,
                      tap);
   }
-  if (Stopped(request.options)) return absl::CancelledError("stopped");
-  if (head_skip == count) return absl::OkStatus();
-  return Head(all.From(head_skip), tap, last ? request.logits : absl::Span<float>());
+  if (!batch.Alive() || batch.head_skip() == batch.rows()) return absl::OkStatus();
+  return Head(batch, all.From(batch.head_skip()), tap);
 }
 
-absl::Status BackendEngine::Head(const StepRows& rows, const Tap& tap, absl::Span<float> logits) {
-  ASSIGN_OR_RETURN(const kernels::Matrix out, memory_.Logits(rows.count()));
+absl::Status BackendEngine::Head(const StepBatch& batch, const StepRows& rows, const Tap& tap) {
   backend_->RmsNorm(rows.x, *weights_.output_norm, config_.rms_epsilon, rows.h);
   tap(Stage::kFinalNorm, -1, rows.h);
-  if (logits.empty() && !tap.Wants(Stage::kLogits, -1)) return absl::OkStatus();
+  const auto asks = [](const Sequence* sequence) { return sequence->wants_logits(); };
+  if (!tap.Wants(Stage::kLogits, -1) && absl::c_none_of(batch.sequences(), asks)) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const kernels::Matrix out, memory_.Logits(rows.count()));
   backend_->MatMul(weights_.output(), rows.h, out);
   tap(Stage::kLogits, -1, out);
-  if (!logits.empty()) {
-    backend_->Read({out.data + (out.rows - 1) * out.cols, 1, out.cols}, logits);
+  for (const Sequence* sequence : batch.sequences()) {
+    if (!sequence->wants_logits()) continue;
+    const int64_t last = sequence->observed->first_row + sequence->rows - 1 - batch.head_skip();
+    backend_->Read({out.data + last * out.cols, 1, out.cols}, sequence->logits);
   }
   return absl::OkStatus();
 }

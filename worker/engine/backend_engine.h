@@ -3,6 +3,7 @@
 #define PARITY_WORKER_ENGINE_BACKEND_ENGINE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -11,22 +12,36 @@
 #include "kernels/dtype.h"
 #include "worker/engine/engine.h"
 #include "worker/engine/model_weights.h"
+#include "worker/engine/step_batch.h"
 #include "worker/engine/step_memory.h"
+#include "worker/engine/step_queue.h"
+#include "worker/engine/tap.h"
 #include "worker/engine/ticket_lock.h"
 #include "worker/model/gguf_file.h"
 #include "worker/model/model_config.h"
 
 namespace parity::engine {
 
+// What one step computes.
+struct StepLoad {
+  int sequences;
+  int64_t rows;
+};
+
 struct EngineOptions {
   kernels::KvType kv_type = kernels::KvType::kF16;
   // Rows of the activation buffers: the longest prefill piece.
   int32_t max_step_tokens = 256;
   std::string version = "parity 0.1";  // EngineInfo.engine_version
+  // Told of each step before it is computed, on the thread that computes it; for load figures. May
+  // be empty.
+  std::function<void(const StepLoad&)> on_step;
 };
 
-// Threading: thread-safe; steps of all sessions are served one at a time, in order of arrival.
-// Sessions must not outlive the engine.
+// Threading: thread-safe. Forward calls of several sessions that wait at the same time are computed
+// in one step (StepQueue says how they meet, StepBatch how their rows stand), a long one in pieces
+// beside the others. By the backends' contract neither changes a bit of any of them. Sessions must
+// not outlive the engine.
 class BackendEngine : public Engine {
  public:
   // Errors: those of ReadConfig and FindTensors, prefixed by the file's name; INVALID_ARGUMENT
@@ -40,27 +55,22 @@ class BackendEngine : public Engine {
   bool can_substitute() const override { return true; }
   absl::StatusOr<std::unique_ptr<Session>> NewSession(int32_t capacity) override;
 
+  // Forward calls that wait for a step.
+  int64_t waiting() const { return queue_.waiting(); }
+
  private:
   class SessionImpl;
-
-  // One step of one sequence.
-  struct StepRequest {
-    kernels::KvCache* cache;
-    int32_t first_position;
-    absl::Span<const int32_t> ids;
-    const ForwardOptions& options;
-    Observer* observer;
-    absl::Span<float> logits;
-  };
 
   BackendEngine(std::shared_ptr<const model::GgufFile> file,
                 std::unique_ptr<kernels::Backend> backend, EngineOptions options,
                 model::ModelConfig config, ModelWeights weights, StepMemory memory);
 
-  absl::Status RunStep(const StepRequest& request);
-  absl::Status ComputeStep(const StepRequest& request, const Tap& tap);
-  // Final norm and logits of `rows`; the last row's logits go to `logits` unless that is empty.
-  absl::Status Head(const StepRows& rows, const Tap& tap, absl::Span<float> logits);
+  // Computes one step for the sequences that `tickets` are, and sets what became of each.
+  void RunStep(absl::Span<StepQueue::Ticket* const> tickets);
+  // The forward pass of a step; errors are the backend's.
+  absl::Status ComputeStep(StepBatch& batch);
+  // Final norm and logits of the rows that `batch` computes them for.
+  absl::Status Head(const StepBatch& batch, const StepRows& rows, const Tap& tap);
   kernels::RopeSpec Rope(int32_t layer) const;
 
   const std::shared_ptr<const model::GgufFile> file_;  // the weights may point into it
@@ -69,8 +79,10 @@ class BackendEngine : public Engine {
   const model::ModelConfig config_;
   const ModelWeights weights_;
   EngineInfo info_;
-  TicketLock step_lock_;
-  StepMemory memory_;  // guarded by step_lock_, as is all use of *backend_
+  const TapModel tap_model_;
+  TicketLock backend_lock_;
+  StepMemory memory_;  // guarded by backend_lock_, as is all use of *backend_
+  StepQueue queue_;
 };
 
 }  // namespace parity::engine

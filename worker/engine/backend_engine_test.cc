@@ -5,9 +5,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "kernels/reference/reference_backend.h"
@@ -241,6 +246,120 @@ TEST_F(BackendEngineTest, StopIsSeenBetweenLayers) {
   EXPECT_THAT(session->Forward(kIds, {.stop = &stop}, &stopping, absl::MakeSpan(logits)),
               StatusIs(absl::StatusCode::kCancelled, "stopped"));
   EXPECT_EQ(stopping.last_layer, 0);
+}
+
+// Holds the first step until it is let go, and keeps what each step computed.
+class Gate {
+ public:
+  EngineOptions Options() {
+    return {.on_step = [this](const StepLoad& step) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      loads_.emplace_back(step.sequences, step.rows);
+      opened_.wait(lock, [this] { return open_; });
+    }};
+  }
+  void Open() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    open_ = true;
+    opened_.notify_all();
+  }
+  std::vector<std::pair<int, int64_t>> loads() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return loads_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable opened_;
+  bool open_ = false;
+  std::vector<std::pair<int, int64_t>> loads_;
+};
+
+// Runs one session a thread while the gate holds a first one, so that all the others meet in the
+// step after it.
+void Meet(Engine& engine, Gate& gate, const std::vector<std::function<void(Session&)>>& sessions) {
+  auto& backend_engine = static_cast<BackendEngine&>(engine);
+  const auto run = [&](const std::function<void(Session&)>& body) {
+    auto session = engine.NewSession(32);
+    ASSERT_OK(session);
+    body(**session);
+  };
+  std::vector<std::thread> threads;
+  threads.emplace_back([&] {
+    run([](Session& session) {
+      EXPECT_OK(session.Forward({7}, {.logits = LogitsWanted::kNone}, nullptr, {}));
+    });
+  });
+  while (gate.loads().empty()) std::this_thread::yield();
+  std::deque<std::unique_ptr<Session>> opened;
+  for (const auto& body : sessions) {
+    const int64_t before = backend_engine.waiting();
+    opened.push_back(*engine.NewSession(32));
+    threads.emplace_back([&body, session = opened.back().get()] { body(*session); });
+    while (backend_engine.waiting() == before) std::this_thread::yield();
+  }
+  gate.Open();
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_F(BackendEngineTest, WhoWaitsIsComputedTogetherAndFailsAlone) {
+  const std::vector<int32_t> ids(kIds.begin(), kIds.begin() + 4);
+  std::vector<float> expected;
+  Recorder recorded;
+  expected = Feed(*Make(), ids, 4, &recorded);
+  Gate gate;
+  const auto engine = Make({}, gate.Options());
+  std::vector<float> logits(384), unused(384);
+  Recorder whole;
+  Interrupter failing(Stage::kAttnV, absl::DataLossError("disk"), nullptr);
+  std::atomic<bool> stop = false;
+  Interrupter stopping(Stage::kMlpUp, absl::OkStatus(), &stop);
+  Meet(*engine, gate,
+       {[&](Session& session) {
+          EXPECT_OK(session.Forward(ids, {}, &whole, absl::MakeSpan(logits)));
+          EXPECT_EQ(session.position(), 4);
+        },
+        [&](Session& session) {
+          EXPECT_THAT(session.Forward(ids, {}, &failing, absl::MakeSpan(unused)),
+                      StatusIs(absl::StatusCode::kDataLoss, "disk"));
+          EXPECT_EQ(session.position(), 0);
+        },
+        [&](Session& session) {
+          std::vector<float> own(384);
+          EXPECT_THAT(session.Forward(ids, {.stop = &stop}, &stopping, absl::MakeSpan(own)),
+                      StatusIs(absl::StatusCode::kCancelled, "stopped"));
+        }});
+  EXPECT_EQ(logits, expected);
+  EXPECT_EQ(whole.recording().values, recorded.recording().values);
+  EXPECT_EQ(failing.observed, 5);  // embed, norm, q, k, v
+  EXPECT_EQ(stopping.last_layer, 0);
+  // Prompts that end side by side leave their last row to the next step.
+  EXPECT_EQ(gate.loads(), (std::vector<std::pair<int, int64_t>>{{1, 1}, {3, 9}, {1, 1}}));
+}
+
+TEST_F(BackendEngineTest, ALongPromptIsCutWhereOthersDecode) {
+  std::vector<int32_t> prompt(30);
+  for (int i = 0; i < 30; ++i) prompt[i] = 3 * i;
+  const std::vector<float> expected = Feed(*Make(), prompt, 30, nullptr);
+  Gate gate;
+  const auto engine = Make({}, gate.Options());
+  std::vector<float> found(384), logits(384);
+  Meet(*engine, gate,
+       {[&](Session& session) {
+          EXPECT_OK(session.Forward(prompt, {.prefill = true}, nullptr, absl::MakeSpan(found)));
+        },
+        [&](Session& session) {
+          for (int32_t id = 0; id < 8; ++id) {
+            EXPECT_OK(session.Forward({id}, {}, nullptr, absl::MakeSpan(logits)));
+          }
+        }});
+  EXPECT_EQ(found, expected);
+  int64_t rows = 0;
+  for (const auto& [sequences, step_rows] : gate.loads()) {
+    EXPECT_LE(step_rows, sequences + 16);
+    rows += step_rows;
+  }
+  EXPECT_EQ(rows, 1 + 30 + 8);
 }
 
 TEST_F(BackendEngineTest, SessionsOnSeveralThreadsDoNotMix) {

@@ -58,14 +58,15 @@ struct ForwardOptions {
 };
 
 // One sequence with its KV cache. Threading: one thread at a time; sessions of one engine may be
-// used from several threads, Forward calls are then served in order of arrival (first come, first
-// served, one step at a time).
+// used from several threads. Forward calls that wait at the same time may be computed together; no
+// bit depends on it.
 class Session {
  public:
   virtual ~Session() = default;
 
   // Feeds ids at positions [position(), position() + ids.size()). With kLast, writes the last row's
-  // logits to `logits` (size V), else leaves it alone. observer may be null. Errors:
+  // logits to `logits` (size V), else leaves it alone. observer may be null; it sees one step or
+  // several, as the engine cuts the ids. An error is this session's alone. Errors:
   // INVALID_ARGUMENT (no ids, an id outside the vocabulary), OUT_OF_RANGE (capacity), CANCELLED,
   // and whatever the observer returned. After an error of the last two kinds the session must not
   // be used again.

@@ -29,8 +29,10 @@ struct MutableTensorView {
   int32_t heads;  // 0: a plain vector per token
 };
 
-// Threading: called on the engine's thread only; BeginStep, then Observe in forward order
-// (libllama: in its graph's order), then EndStep. One observer belongs to one session.
+// Threading: called during its session's Forward only, one call at a time, but from whichever
+// thread computes the step; EndStep on the session's own. BeginStep, then Observe in forward order
+// (libllama: in its graph's order), then EndStep, as often as there are steps in a Forward. One
+// observer belongs to one session.
 class Observer {
  public:
   virtual ~Observer() = default;
