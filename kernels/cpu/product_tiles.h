@@ -41,7 +41,7 @@ void StoreTile(const GroupProduct& p, int64_t token,
   }
 }
 
-// A single token streams every weight once, faster than the hardware's own prefetching runs ahead.
+// A few tokens stream every weight once, faster than the hardware's own prefetching runs ahead.
 constexpr int kPrefetchAhead = 2048;  // bytes; the next group follows this one in memory
 
 template <int bytes>
@@ -66,7 +66,7 @@ void QuantizedTile(const GroupProduct& p, int64_t token) {
   }
   const uint8_t* block = p.group;
   for (int64_t b = 0; b < p.blocks; ++b, block += Type::kBytes) {
-    if constexpr (tokens == 1) Prefetch<Type::kBytes>(block);
+    if constexpr (tokens <= 4) Prefetch<Type::kBytes>(block);
     I sums[vectors][tokens];
 #pragma GCC unroll 16
     for (int v = 0; v < vectors; ++v) {
