@@ -84,7 +84,7 @@ TEST_P(BatchTest, CompanyChangesNoBit) {
                            "tiny", {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}));
   std::mt19937_64 random(20260723);
   std::vector<Script> scripts;
-  for (int i = 0; i < 40; ++i) scripts.push_back(RandomScript(random, 320, 60));
+  for (int i = 0; i < 24; ++i) scripts.push_back(RandomScript(random, 320, 60));
   std::vector<Outcome> alone;
   {
     Load load;
