@@ -46,8 +46,13 @@ absl::Status Tokenize(const Flags& flags) {
   ASSIGN_OR_RETURN(const auto file, model::GgufFile::Open(flags.model));
   ASSIGN_OR_RETURN(const auto tokenizer, tokenizer::Tokenizer::Create(*file));
   ASSIGN_OR_RETURN(const std::string text, Input(flags));
+  size_t dropped_bytes = 0;
   ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
-                   tokenizer->Encode(text, {!flags.no_special, !flags.no_parse}));
+                   tokenizer->Encode(text, {!flags.no_special, !flags.no_parse, &dropped_bytes}));
+  if (dropped_bytes > 0) {
+    std::fprintf(stderr, "parity-worker tokenize: %zu bytes have no token and were left out\n",
+                 dropped_bytes);
+  }
   std::printf("%s\n", absl::StrJoin(ids, " ").c_str());
   return absl::OkStatus();
 }

@@ -40,25 +40,30 @@ struct Part {
   int32_t token;
 };
 
+// A character that no merge and no token begins with.
+constexpr int32_t kUnknownPart = -2;
+
 struct Merge {
   int32_t rank;
   int32_t part;  // what the pair becomes
 };
 
-// All parts and merges of a vocabulary.
+// All parts and merges of a vocabulary, and where a word starts from: single bytes in GPT-2's
+// writing, or single characters.
 class MergeTable {
  public:
-  MergeTable(const Vocabulary& vocabulary, const std::vector<std::string>& merges) {
+  MergeTable(const Vocabulary& vocabulary, const std::vector<std::string>& merges,
+             bool characters) {
+    // Nearly every merge makes one new part.
+    parts_.reserve(merges.size() + 512);
+    interned_.reserve(merges.size() + 512);
+    merges_.reserve(merges.size());
     const std::array<uint32_t, 256> map = ByteCodePoints();
     for (int b = 0; b < 256; ++b) {
       std::string text;
       AppendUtf8(text, map[b]);
       byte_parts_[b] = Intern(std::move(text), vocabulary);
     }
-    // Nearly every merge makes one new part.
-    parts_.reserve(merges.size() + 512);
-    interned_.reserve(merges.size() + 512);
-    merges_.reserve(merges.size());
     for (size_t rank = 0; rank < merges.size(); ++rank) {
       const std::string& line = merges[rank];
       const size_t space = line.find(' ', 1);
@@ -68,11 +73,17 @@ class MergeTable {
       const int32_t joined = Intern(parts_[left].text + parts_[right].text, vocabulary);
       merges_.emplace(Key(left, right), Merge{static_cast<int32_t>(rank), joined});
     }
+    if (characters) FindCharacters(vocabulary);
     interned_ = {};
   }
 
   int32_t byte_part(uint8_t byte) const { return byte_parts_[byte]; }
-  int32_t token(int32_t part) const { return parts_[part].token; }
+  int32_t character_part(absl::string_view character) const {
+    const auto found = characters_.find(character);
+    return found == characters_.end() ? kUnknownPart : found->second;
+  }
+  int32_t token(int32_t part) const { return part < 0 ? kNoToken : parts_[part].token; }
+  // REQUIRES: part >= 0.
   const std::string& text(int32_t part) const { return parts_[part].text; }
 
   const Merge* Find(int32_t left, int32_t right) const {
@@ -94,8 +105,22 @@ class MergeTable {
     return at->second;
   }
 
+  void FindCharacters(const Vocabulary& vocabulary) {
+    const auto single = [](absl::string_view text) {
+      return SequenceBytes(static_cast<uint8_t>(text[0])) == text.size();
+    };
+    for (int32_t id = 0; id < vocabulary.size(); ++id) {
+      if (single(vocabulary.text(id))) Intern(vocabulary.text(id), vocabulary);
+    }
+    for (size_t i = 0; i < parts_.size(); ++i) {
+      const std::string& text = parts_[i].text;
+      if (!text.empty() && single(text)) characters_.emplace(text, static_cast<int32_t>(i));
+    }
+  }
+
   std::vector<Part> parts_;
   std::array<int32_t, 256> byte_parts_;
+  absl::flat_hash_map<std::string, int32_t> characters_;
   absl::flat_hash_map<uint64_t, Merge> merges_;
   absl::flat_hash_map<std::string, int32_t> interned_;  // while building
 };
@@ -105,14 +130,22 @@ class WordMerger {
  public:
   explicit WordMerger(const MergeTable& table) : table_(table) {}
 
-  // The parts of `bytes` after all merges; valid until the next call.
-  const std::vector<int32_t>& Run(absl::string_view bytes) {
-    symbols_.clear();
-    for (size_t i = 0; i < bytes.size(); ++i) {
-      const int32_t at = static_cast<int32_t>(i);
-      symbols_.push_back({table_.byte_part(static_cast<uint8_t>(bytes[i])), at - 1,
-                          i + 1 < bytes.size() ? at + 1 : -1});
-    }
+  struct Symbol {
+    int32_t part;
+    int32_t previous;
+    int32_t next;
+  };
+
+  void Clear() { symbols_.clear(); }
+  void Add(int32_t part) {
+    const int32_t at = static_cast<int32_t>(symbols_.size());
+    if (at > 0) symbols_.back().next = at;
+    symbols_.push_back({part, at - 1, -1});
+  }
+
+  // Merges the parts that were added. What is left: from the first symbol on along `next`; symbol i
+  // begins with the i-th part that was added.
+  const std::vector<Symbol>& Run() {
     for (int32_t i = 0; i + 1 < static_cast<int32_t>(symbols_.size()); ++i) Offer(i, i + 1);
     while (!heap_.empty()) {
       const Candidate best = heap_.top();
@@ -130,21 +163,12 @@ class WordMerger {
       if (left.previous >= 0) Offer(left.previous, best.left);
       if (left.next >= 0) Offer(best.left, left.next);
     }
-    result_.clear();
-    for (int32_t i = symbols_.empty() ? -1 : 0; i >= 0; i = symbols_[i].next) {
-      result_.push_back(symbols_[i].part);
-    }
-    return result_;
+    return symbols_;
   }
 
  private:
   static constexpr int32_t kGone = -1;
 
-  struct Symbol {
-    int32_t part;
-    int32_t previous;
-    int32_t next;
-  };
   struct Candidate {
     int32_t rank;
     int32_t left;
@@ -168,67 +192,114 @@ class WordMerger {
   const MergeTable& table_;
   std::vector<Symbol> symbols_;
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<Candidate>> heap_;
-  std::vector<int32_t> result_;
 };
 
 class BpeTokenizer : public VocabularyTokenizer {
  public:
   BpeTokenizer(std::unique_ptr<Vocabulary> vocabulary, const std::vector<std::string>& merges,
                PreTokenizer pre)
-      : VocabularyTokenizer(std::move(vocabulary)), merges_(table(), merges), pre_(pre) {
+      : VocabularyTokenizer(std::move(vocabulary)),
+        merges_(table(), merges, pre.characters),
+        pre_(pre) {
     const std::array<uint32_t, 256> map = ByteCodePoints();
-    for (int b = 0; b < 256; ++b) bytes_.emplace(map[b], static_cast<char>(b));
+    for (int b = 0; b < 256; ++b) {
+      bytes_.emplace(map[b], static_cast<char>(b));
+      const char byte = static_cast<char>(b);
+      fallback_[b] = pre.characters ? table().Find(absl::StrFormat("<0x%02X>", b))
+                                    : table().Find(absl::string_view(&byte, 1));
+    }
   }
 
  private:
-  absl::Status EncodeText(absl::string_view text, bool, std::vector<int32_t>& ids) const override {
-    const std::vector<uint32_t> code_points = CodePoints(text);
+  absl::Status EncodeText(absl::string_view text, bool, Encoding& out) const override {
+    const std::vector<uint32_t> code_points =
+        CodePoints(pre_.characters ? WithSpaceMarks(text) : std::string(text));
     WordMerger merger(merges_);
     std::string word;
     size_t at = 0;
     for (const size_t length : SplitWords(pre_.splitter, code_points)) {
       word.clear();
       for (const size_t end = at + length; at < end; ++at) AppendUtf8(word, code_points[at]);
-      RETURN_IF_ERROR(EncodeWord(word, merger, ids));
+      if (pre_.characters) {
+        EncodeCharacters(word, merger, out);
+      } else {
+        EncodeBytes(word, merger, out);
+      }
     }
     return absl::OkStatus();
   }
 
-  absl::Status EncodeWord(const std::string& word, WordMerger& merger,
-                          std::vector<int32_t>& ids) const {
-    if (pre_.ignore_merges) {
+  // Words are merged in GPT-2's writing: one part for each byte.
+  void EncodeBytes(const std::string& word, WordMerger& merger, Encoding& out) const {
+    if (pre_.ignore_merges && word.size() <= table().longest_text_bytes()) {
       std::string encoded;
       for (char c : word) encoded += merges_.text(merges_.byte_part(static_cast<uint8_t>(c)));
-      if (const int32_t token = table().Find(encoded); token != kNoToken) {
-        ids.push_back(token);
-        return absl::OkStatus();
-      }
+      if (EncodeWhole(encoded, out)) return;
     }
-    for (const int32_t part : merger.Run(word)) {
+    merger.Clear();
+    for (char c : word) merger.Add(merges_.byte_part(static_cast<uint8_t>(c)));
+    const auto& symbols = merger.Run();
+    for (int32_t i = 0; i >= 0; i = symbols[i].next) {
+      const int32_t part = symbols[i].part;
       if (const int32_t token = merges_.token(part); token != kNoToken) {
-        ids.push_back(token);
-      } else {
-        RETURN_IF_ERROR(EncodeBytes(DecodeText(merges_.text(part)), ids));
+        out.ids.push_back(token);
+        continue;
+      }
+      // A merge can make what is no token, and a vocabulary can lack bytes. libllama then looks up
+      // the bytes of GPT-2's writing, not those of the text: what is not ASCII there is lost.
+      for (absl::string_view rest = merges_.text(part); !rest.empty();) {
+        const size_t bytes = std::min(SequenceBytes(static_cast<uint8_t>(rest[0])), rest.size());
+        out.dropped_bytes += EncodeFallback(rest.substr(0, bytes), out) ? 0 : 1;
+        rest.remove_prefix(bytes);
       }
     }
-    return absl::OkStatus();
   }
 
-  // A merge can make what is no token; its bytes may be tokens.
-  absl::Status EncodeBytes(const std::string& bytes, std::vector<int32_t>& ids) const {
-    for (char c : bytes) {
-      const uint8_t byte = static_cast<uint8_t>(c);
-      const int32_t token = merges_.token(merges_.byte_part(byte));
-      if (token == kNoToken) {
-        return absl::InvalidArgumentError(
-            absl::StrFormat("the vocabulary has no token for byte 0x%02X", byte));
-      }
-      ids.push_back(token);
+  // As SentencePiece does: one part for each character, with "<0xXX>" tokens for what is none.
+  void EncodeCharacters(const std::string& word, WordMerger& merger, Encoding& out) const {
+    const bool line_ends = word.find_first_not_of('\n') == std::string::npos;
+    if (pre_.whole_line_ends && line_ends && EncodeWhole(word, out)) return;
+    merger.Clear();
+    std::vector<size_t> begins;
+    for (size_t at = 0; at < word.size();) {
+      const size_t bytes = SequenceBytes(static_cast<uint8_t>(word[at]));
+      begins.push_back(at);
+      merger.Add(merges_.character_part(absl::string_view(word).substr(at, bytes)));
+      at += bytes;
     }
-    return absl::OkStatus();
+    const auto& symbols = merger.Run();
+    for (int32_t i = 0; i >= 0; i = symbols[i].next) {
+      if (const int32_t token = merges_.token(symbols[i].part); token != kNoToken) {
+        out.ids.push_back(token);
+        continue;
+      }
+      const size_t end = symbols[i].next < 0 ? word.size() : begins[symbols[i].next];
+      for (char c : absl::string_view(word).substr(begins[i], end - begins[i])) {
+        out.dropped_bytes += EncodeFallback({&c, 1}, out) ? 0 : 1;
+      }
+    }
+  }
+
+  bool EncodeWhole(absl::string_view text, Encoding& out) const {
+    const int32_t token = table().Find(text);
+    if (token != kNoToken) out.ids.push_back(token);
+    return token != kNoToken;
+  }
+
+  // Appends the tokens of single bytes where there are any. Returns whether there was one.
+  bool EncodeFallback(absl::string_view bytes, Encoding& out) const {
+    bool any = false;
+    for (char c : bytes) {
+      const int32_t token = fallback_[static_cast<uint8_t>(c)];
+      if (token == kNoToken) continue;
+      out.ids.push_back(token);
+      any = true;
+    }
+    return any;
   }
 
   std::string DecodeText(absl::string_view token) const override {
+    if (pre_.characters) return WithoutSpaceMarks(token);
     std::string out;
     for (const uint32_t code_point : CodePoints(token)) {
       const auto found = bytes_.find(code_point);
@@ -244,28 +315,33 @@ class BpeTokenizer : public VocabularyTokenizer {
   MergeTable merges_;
   PreTokenizer pre_;
   absl::flat_hash_map<uint32_t, char> bytes_;
+  std::array<int32_t, 256> fallback_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Tokenizer>> CreateBpeTokenizer(const model::GgufFile& file) {
+absl::StatusOr<std::unique_ptr<Tokenizer>> CreateBpeTokenizer(const model::GgufFile& file,
+                                                              absl::string_view pre_tokenizer) {
   constexpr absl::string_view kMerges = "tokenizer.ggml.merges";
-  ASSIGN_OR_RETURN(const auto name, file.GetString("tokenizer.ggml.pre"));
-  const auto pre = FindPreTokenizer(name.value_or(""));
+  const auto pre = FindPreTokenizer(pre_tokenizer);
   if (!pre.ok()) {
     return absl::Status(pre.status().code(),
                         absl::StrCat(file.name(), ": ", pre.status().message()));
   }
   VocabularyDefaults defaults;
-  defaults.bos = defaults.eos = 11;  // libllama's, where the file names none
+  // libllama's, where the file names none.
+  defaults.bos = pre->default_bos ? 11 : kNoToken;
+  defaults.eos = 11;
   defaults.add_bos = pre->add_bos;
+  defaults.force_bos = pre->force_bos;
   ASSIGN_OR_RETURN(auto vocabulary, Vocabulary::Read(file, defaults));
   ASSIGN_OR_RETURN(const auto merges, file.GetStringArray(kMerges));
-  if (!merges.has_value()) {
+  if (!merges.has_value() && pre->merges_required) {
     return absl::InvalidArgumentError(
         absl::StrCat(file.name(), ": key '", kMerges, "' is missing"));
   }
-  return std::make_unique<BpeTokenizer>(std::move(vocabulary), *merges, *pre);
+  return std::make_unique<BpeTokenizer>(std::move(vocabulary),
+                                        merges.value_or(std::vector<std::string>()), *pre);
 }
 
 }  // namespace parity::tokenizer

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
 #include "proto/status/status_macros.h"
 #include "worker/tokenizer/utf8.h"
 #include "worker/tokenizer/vocabulary.h"
@@ -18,8 +18,6 @@
 namespace parity::tokenizer {
 
 namespace {
-
-constexpr absl::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581, a space in token texts
 
 // Joins neighbours whose joint text is a token, highest score first, leftmost on ties.
 class Joiner {
@@ -103,14 +101,13 @@ class SpmTokenizer : public VocabularyTokenizer {
   }
 
  private:
-  absl::Status EncodeText(absl::string_view text, bool first,
-                          std::vector<int32_t>& ids) const override {
+  absl::Status EncodeText(absl::string_view text, bool first, Encoding& out) const override {
     const bool prefix = first && table().add_space_prefix();
     const std::string marked =
-        absl::StrCat(prefix ? kSpaceMark : "", absl::StrReplaceAll(text, {{" ", kSpaceMark}}));
+        prefix ? absl::StrCat(kSpaceMark, WithSpaceMarks(text)) : WithSpaceMarks(text);
     return Joiner(table(), marked).Run([&](absl::string_view part) -> absl::Status {
       if (const int32_t token = table().Find(part); token != kNoToken) {
-        ids.push_back(token);
+        out.ids.push_back(token);
         return absl::OkStatus();
       }
       for (char c : part) {
@@ -119,14 +116,14 @@ class SpmTokenizer : public VocabularyTokenizer {
           return absl::InvalidArgumentError(
               absl::StrFormat("the vocabulary has no token for byte 0x%02X", byte));
         }
-        ids.push_back(byte_tokens_[byte]);
+        out.ids.push_back(byte_tokens_[byte]);
       }
       return absl::OkStatus();
     });
   }
 
   std::string DecodeText(absl::string_view token) const override {
-    return absl::StrReplaceAll(token, {{kSpaceMark, " "}});
+    return WithoutSpaceMarks(token);
   }
 
   std::array<int32_t, 256> byte_tokens_;

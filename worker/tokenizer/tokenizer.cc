@@ -15,11 +15,14 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Create(const model::GgufFi
     return absl::InvalidArgumentError(
         absl::StrCat(file.name(), ": key 'tokenizer.ggml.model' is missing"));
   }
-  if (*name == "gpt2") return CreateBpeTokenizer(file);
+  ASSIGN_OR_RETURN(const auto pre, file.GetString("tokenizer.ggml.pre"));
+  if (*name == "gpt2") return CreateBpeTokenizer(file, pre.value_or(""));
+  if (*name == "gemma4") return CreateBpeTokenizer(file, "gemma4");
   if (*name == "llama") return CreateSpmTokenizer(file);
-  return absl::UnimplementedError(absl::StrCat(file.name(), ": tokenizer model '",
-                                               absl::CHexEscape(name->substr(0, 64)),
-                                               "' is not supported; supported: gpt2, llama"));
+  return absl::UnimplementedError(
+      absl::StrCat(file.name(), ": tokenizer model '", absl::CHexEscape(name->substr(0, 64)),
+                   "' (pre-tokenizer '", absl::CHexEscape(pre.value_or("").substr(0, 64)),
+                   "') is not supported; supported: gpt2, llama, gemma4"));
 }
 
 size_t CompleteUtf8Prefix(absl::string_view bytes) {

@@ -2,6 +2,7 @@
 #ifndef PARITY_WORKER_TOKENIZER_TOKENIZER_H_
 #define PARITY_WORKER_TOKENIZER_TOKENIZER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -17,26 +18,31 @@ namespace parity::tokenizer {
 struct EncodeOptions {
   bool add_special = true;    // BOS/EOS where the model's flags say so
   bool parse_special = true;  // recognise control tokens written out in the text
+  // Set by a successful Encode, unless null: how many bytes of the text no token stands for. A
+  // byte-level vocabulary may lack some; they are left out of the ids, as libllama does.
+  size_t* dropped_bytes = nullptr;
 };
 
 // Threading: immutable, thread-safe.
 class Tokenizer {
  public:
-  // Errors: UNIMPLEMENTED naming tokenizer.ggml.model or .pre when this build lacks it;
+  // Errors: UNIMPLEMENTED naming tokenizer.ggml.model and .pre when this build lacks them;
   // INVALID_ARGUMENT naming the key. A vocabulary-only file is enough.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Create(const model::GgufFile& file);
   virtual ~Tokenizer() = default;
 
-  // Ids of `text`, as libllama's: a byte-level BPE vocabulary sees each invalid UTF-8 byte as
-  // U+FFFD, a SentencePiece one sees the byte itself. INVALID_ARGUMENT when over 4 MiB or a byte
-  // has no token.
+  // Ids of `text`, as libllama's: BPE sees each invalid UTF-8 byte as U+FFFD (what decodes to more
+  // than U+10FFFF too, where libllama throws), SentencePiece sees the byte itself. INVALID_ARGUMENT
+  // when over 4 MiB, or when a SentencePiece vocabulary has no token for a byte (libllama throws).
   virtual absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text,
                                                       const EncodeOptions& options) const = 0;
 
-  // Bytes of the ids, exactly: Decode(Encode(text)) is text wherever that is valid UTF-8. A space
-  // that Encode put in front (SentencePiece: at the start and behind a special token) is taken off.
-  // Control tokens print nothing unless print_special. INVALID_ARGUMENT naming index and id when
-  // one is outside the vocabulary.
+  // Bytes of the ids, exactly: Decode(Encode(text)) is text wherever that is valid UTF-8 whose
+  // bytes all have tokens; where spaces are written as U+2581 (SentencePiece, gemma4) a U+2581
+  // comes back as a space, and specials that eat whitespace (phi-3) keep it. A space that Encode
+  // put in front (SentencePiece: at the start and behind a special token) is taken off. Control
+  // tokens print nothing unless print_special. INVALID_ARGUMENT naming index and id when one is
+  // outside the vocabulary.
   virtual absl::StatusOr<std::string> Decode(absl::Span<const int32_t> ids,
                                              bool print_special) const = 0;
 

@@ -154,17 +154,58 @@ TEST(TokenizerTest, BadInputIsNamed) {
               StatusIs(kInvalid, "text of 4194305 bytes, at most 4194304 expected"));
 }
 
-TEST(TokenizerTest, MissingByteTokenIsNamed) {
+TEST(TokenizerTest, BytesWithoutATokenAreLeftOutAndCounted) {
   GgufWriter w;
   w.AddString("tokenizer.ggml.model", "gpt2");
   w.AddStrings("tokenizer.ggml.tokens", {"a", "b"});
-  w.AddStrings("tokenizer.ggml.merges", {"a b", "broken", ""});
+  w.AddStrings("tokenizer.ggml.merges", {"a b", "\u0120 a", "broken", ""});
   ASSERT_OK_AND_ASSIGN(const auto tokenizer, Create(w));
+  size_t dropped = 99;
+  EncodeOptions options = kPlain;
+  options.dropped_bytes = &dropped;
   // "ab" merges to what is no token: its bytes are.
-  ASSERT_OK_AND_ASSIGN(const auto ids, tokenizer->Encode("ab", kPlain));
+  ASSERT_OK_AND_ASSIGN(const auto ids, tokenizer->Encode("ab", options));
   EXPECT_THAT(ids, ElementsAre(0, 1));
-  EXPECT_THAT(tokenizer->Encode("a c", kPlain),
-              StatusIs(kInvalid, "the vocabulary has no token for byte 0x20"));
+  EXPECT_EQ(dropped, 0u);
+  ASSERT_OK_AND_ASSIGN(const auto some, tokenizer->Encode("b c a", options));
+  EXPECT_THAT(some, ElementsAre(1, 0));
+  EXPECT_EQ(dropped, 3u);  // both spaces and the c
+}
+
+TEST(TokenizerTest, SpmRefusesAByteWithoutAToken) {
+  GgufWriter w;
+  w.AddString("tokenizer.ggml.model", "llama");
+  w.AddStrings("tokenizer.ggml.tokens", {"<unk>", "<s>", "</s>", "a"});
+  ASSERT_OK_AND_ASSIGN(const auto tokenizer, Create(w));
+  EXPECT_THAT(tokenizer->Encode("a", kPlain),
+              StatusIs(kInvalid, "the vocabulary has no token for byte 0xE2"));
+}
+
+// Token texts are characters with U+2581 for a space, bytes "<0xXX>", and runs of line ends.
+TEST(TokenizerTest, CharacterBpeMergesCharactersAndFallsBackToBytes) {
+  GgufWriter w;
+  w.AddString("tokenizer.ggml.model", "gemma4");
+  w.AddStrings("tokenizer.ggml.tokens", {"<bos>", "\u2581", "\u00e9", "\u2581\u00e9", "\n", "\n\n",
+                                         "<0xC3>", "<0xBC>", "<0x61>"});
+  w.AddI32s("tokenizer.ggml.token_type", {3, 1, 1, 1, 1, 1, 6, 6, 6});
+  w.AddStrings("tokenizer.ggml.merges", {"\u2581 \u00e9", "\u00fc a"});
+  w.AddU32("tokenizer.ggml.bos_token_id", 0);
+  w.AddBool("tokenizer.ggml.add_bos_token", false);
+  ASSERT_OK_AND_ASSIGN(const auto tokenizer, Create(w));
+  size_t dropped = 99;
+  EncodeOptions options = kPlain;
+  options.dropped_bytes = &dropped;
+  ASSERT_OK_AND_ASSIGN(const auto ids, tokenizer->Encode(" \u00e9 \n\n\u00fca", options));
+  EXPECT_THAT(ids, ElementsAre(3, 1, 5, 6, 7, 8));
+  EXPECT_EQ(dropped, 0u);
+  ASSERT_OK_AND_ASSIGN(const std::string back, tokenizer->Decode(ids, false));
+  EXPECT_EQ(back, " \u00e9 \n\n\u00fca");
+  ASSERT_OK_AND_ASSIGN(const auto lossy, tokenizer->Encode("\u00e9\u20ac", options));
+  EXPECT_THAT(lossy, ElementsAre(2));
+  EXPECT_EQ(dropped, 3u);
+  // BOS, though the file says no.
+  ASSERT_OK_AND_ASSIGN(const auto special, tokenizer->Encode("\n", {}));
+  EXPECT_THAT(special, ElementsAre(0, 4));
 }
 
 TEST(TokenizerTest, UnknownKindsAreRefusedByName) {
@@ -173,14 +214,13 @@ TEST(TokenizerTest, UnknownKindsAreRefusedByName) {
   GgufWriter bert;
   bert.AddString("tokenizer.ggml.model", "bert");
   EXPECT_THAT(Create(bert), StatusIs(absl::StatusCode::kUnimplemented,
-                                     "v.gguf: tokenizer model 'bert' is not supported; supported: "
-                                     "gpt2, llama"));
-  GgufWriter tekken;
-  tekken.AddString("tokenizer.ggml.model", "gpt2");
-  tekken.AddString("tokenizer.ggml.pre", "tekken");
-  EXPECT_THAT(Create(tekken),
-              StatusIs(absl::StatusCode::kUnimplemented,
-                       HasSubstr("v.gguf: pre-tokenizer 'tekken' is not supported; supported: ")));
+                                     "v.gguf: tokenizer model 'bert' (pre-tokenizer '') is not "
+                                     "supported; supported: gpt2, llama, gemma4"));
+  GgufWriter unknown;
+  unknown.AddString("tokenizer.ggml.model", "gpt2");
+  unknown.AddString("tokenizer.ggml.pre", "klingon");
+  EXPECT_THAT(Create(unknown), StatusIs(absl::StatusCode::kUnimplemented,
+                                        HasSubstr("v.gguf: pre-tokenizer 'klingon' is not one")));
   GgufWriter merges;
   merges.AddString("tokenizer.ggml.model", "gpt2");
   merges.AddStrings("tokenizer.ggml.tokens", {"a"});

@@ -1,5 +1,7 @@
 #include "worker/tokenizer/utf8.h"
 
+#include "absl/strings/str_replace.h"
+
 namespace parity::tokenizer {
 
 namespace {
@@ -58,6 +60,14 @@ void AppendUtf8(std::string& out, uint32_t code_point) {
     tail(6);
     tail(0);
   }
+}
+
+std::string WithSpaceMarks(absl::string_view text) {
+  return absl::StrReplaceAll(text, {{" ", kSpaceMark}});
+}
+
+std::string WithoutSpaceMarks(absl::string_view token) {
+  return absl::StrReplaceAll(token, {{kSpaceMark, " "}});
 }
 
 }  // namespace parity::tokenizer

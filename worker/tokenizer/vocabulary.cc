@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
-#include <map>
+#include <initializer_list>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -110,6 +111,7 @@ absl::StatusOr<std::unique_ptr<Vocabulary>> Vocabulary::Read(const model::GgufFi
   RETURN_IF_ERROR(v->ReadTypes(file));
   RETURN_IF_ERROR(v->ReadFlags(file, defaults));
   RETURN_IF_ERROR(v->ReadEndOfGeneration(file));
+  RETURN_IF_ERROR(v->MarkStripping(file));
   RETURN_IF_ERROR(v->GroupSpecials(file));
   return v;
 }
@@ -186,7 +188,7 @@ absl::Status Vocabulary::ReadFlags(const model::GgufFile& file,
   ASSIGN_OR_RETURN(const auto add_bos, file.GetBool("tokenizer.ggml.add_bos_token"));
   ASSIGN_OR_RETURN(const auto add_eos, file.GetBool("tokenizer.ggml.add_eos_token"));
   ASSIGN_OR_RETURN(const auto prefix, file.GetBool("tokenizer.ggml.add_space_prefix"));
-  add_bos_ = add_bos.value_or(defaults.add_bos);
+  add_bos_ = defaults.force_bos || add_bos.value_or(defaults.add_bos);
   add_eos_ = add_eos.value_or(false);
   add_space_prefix_ = prefix.value_or(defaults.add_space_prefix);
   if (add_bos_ && bos_ == kNoToken) {
@@ -232,10 +234,13 @@ absl::Status Vocabulary::ReadEndOfGeneration(const model::GgufFile& file) {
   constexpr absl::string_view kFimKeys[] = {"fim_pad_token_id", "fim_rep_token_id",
                                             "fim_sep_token_id", "fim_pre_token_id",
                                             "fim_suf_token_id", "fim_mid_token_id"};
+  constexpr absl::string_view kOldFimKeys[] = {"prefix_token_id", "suffix_token_id",
+                                               "middle_token_id"};  // of the last three
   const absl::Span<const absl::string_view> kFimTexts[] = {
       kFimPad, kFimRepository, kFimSeparator, kFimPrefix, kFimSuffix, kFimMiddle};
   for (int i = 0; i < 6; ++i) {
     RETURN_IF_ERROR(IdKey(file, kFimKeys[i], fim[i]));
+    if (i >= 3) RETURN_IF_ERROR(IdKey(file, kOldFimKeys[i - 3], fim[i]));
     if (fim[i] == kNoToken) fim[i] = ControlByText(kFimTexts[i]);
   }
   std::vector<int32_t> ends = {fim[0], fim[1], fim[2], eos_, eot, eom};
@@ -257,32 +262,121 @@ absl::Status Vocabulary::ReadEndOfGeneration(const model::GgufFile& file) {
   return absl::OkStatus();
 }
 
-absl::Status Vocabulary::GroupSpecials(const model::GgufFile& file) {
+// libllama knows by names which special tokens eat whitespace: no file says it.
+absl::Status Vocabulary::MarkStripping(const model::GgufFile& file) {
   ASSIGN_OR_RETURN(const auto name, file.GetString("general.name"));
+  ASSIGN_OR_RETURN(const auto pre, file.GetString("tokenizer.ggml.pre"));
+  ASSIGN_OR_RETURN(const auto architecture, file.GetString("general.architecture"));
   const std::string lower = absl::AsciiStrToLower(name.value_or(""));
-  const bool phi3 = absl::StrContains(lower, "phi-3") || absl::StrContains(lower, "phi3");
-  std::map<size_t, SpecialGroup, std::greater<size_t>> groups;
-  for (int32_t id = 0; id < size(); ++id) {
-    const std::string& text = texts_[id];
-    const bool special = (attributes_[id] & (kControl | kUserDefined | kUnknown)) != 0;
-    if (phi3 && (special || text == "</s>") && text != "<unk>" && text != "<s>" &&
-        text != "<|endoftext|>") {
-      attributes_[id] |= kStripSpaceAfter;
+  const auto any_of = [](absl::string_view in, std::initializer_list<absl::string_view> texts) {
+    return std::any_of(texts.begin(), texts.end(),
+                       [&](absl::string_view text) { return absl::StrContains(in, text); });
+  };
+  const auto strip_before = [&](absl::string_view text) {
+    if (const int32_t id = Find(text); id != kNoToken) attributes_[id] |= kStripSpaceBefore;
+  };
+  if (any_of(pre.value_or(""), {"jina-v2-de", "jina-v2-es", "jina-v2-code"}) ||
+      any_of(architecture.value_or(""), {"nomic-bert-moe", "jina-bert-v3"})) {
+    strip_before("<mask>");
+  } else if (any_of(lower, {"phi-3", "phi3"})) {
+    for (int32_t id = 0; id < size(); ++id) {
+      const std::string& text = texts_[id];
+      const bool special = (attributes_[id] & (kControl | kUserDefined | kUnknown)) != 0;
+      if ((special || text == "</s>") && text != "<unk>" && text != "<s>" &&
+          text != "<|endoftext|>") {
+        attributes_[id] |= kStripSpaceAfter;
+      }
     }
-    if (!special) continue;
-    if (text.size() > kMaxSpecialBytes) {
+  } else if (any_of(lower, {"modern-bert"})) {
+    strip_before("[MASK]");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Vocabulary::GroupSpecials(const model::GgufFile& file) {
+  std::vector<int32_t> ids;
+  for (int32_t id = 0; id < size(); ++id) {
+    if (!(attributes_[id] & (kControl | kUserDefined | kUnknown))) continue;
+    if (texts_[id].size() > kMaxSpecialBytes) {
       return Invalid(file, "tokenizer.ggml.tokens",
-                     absl::StrCat("has a special token of ", text.size(), " bytes at ", id,
+                     absl::StrCat("has a special token of ", texts_[id].size(), " bytes at ", id,
                                   ", at most ", kMaxSpecialBytes, " expected"));
     }
-    SpecialGroup& group = groups[text.size()];
-    group.bytes = text.size();
-    group.first_bytes.resize(256);
-    group.first_bytes[static_cast<uint8_t>(text[0])] = true;
-    group.ids.emplace(text, id);
+    ids.push_back(id);
   }
-  for (auto& [bytes, group] : groups) specials_.push_back(std::move(group));
+  // Not a stable sort, on purpose: libllama sorts the same list by the same rule, so that tokens of
+  // one length come in its order wherever both use this standard library.
+  std::sort(ids.begin(), ids.end(),
+            [&](int32_t a, int32_t b) { return texts_[a].size() > texts_[b].size(); });
+  for (const int32_t id : ids) {
+    const std::string& text = texts_[id];
+    if (specials_.empty() || specials_.back().bytes != text.size()) {
+      specials_.emplace_back();
+      specials_.back().bytes = text.size();
+      specials_.back().first_bytes.resize(256);
+    }
+    SpecialGroup& group = specials_.back();
+    group.first_bytes[static_cast<uint8_t>(text[0])] = true;
+    group.ids.emplace(text, Special{id, static_cast<uint32_t>(group.ids.size())});
+  }
   return absl::OkStatus();
+}
+
+std::vector<Vocabulary::Occurrence> Vocabulary::Find(const SpecialGroup& group,
+                                                     absl::string_view text,
+                                                     bool parse_special) const {
+  std::vector<Occurrence> found;
+  for (size_t at = 0; at + group.bytes <= text.size(); ++at) {
+    if (!group.first_bytes[static_cast<uint8_t>(text[at])]) continue;
+    const auto special = group.ids.find(text.substr(at, group.bytes));
+    if (special == group.ids.end()) continue;
+    if (!parse_special && (attributes_[special->second.id] & (kControl | kUnknown))) continue;
+    found.push_back({at, special->second});
+  }
+  return found;
+}
+
+void Vocabulary::Cut(absl::string_view text, const SpecialGroup& group,
+                     std::vector<Occurrence> occurrences, std::vector<Fragment>& out) const {
+  // libllama goes through the text once for each special token: an earlier token's occurrences win,
+  // then those further left.
+  std::sort(occurrences.begin(), occurrences.end(), [](const Occurrence& a, const Occurrence& b) {
+    return std::tie(a.special.rank, a.at) < std::tie(b.special.rank, b.at);
+  });
+  std::vector<bool> taken(text.size());
+  const auto is_free_space = [&](size_t i) {
+    return !taken[i] && std::isspace(static_cast<unsigned char>(text[i])) != 0;
+  };
+  std::vector<Occurrence> kept;
+  for (const Occurrence& o : occurrences) {
+    const size_t end = o.at + group.bytes;
+    // What is taken was taken by tokens of the same length, or is whitespace right beside them: an
+    // occurrence that overlaps it has an end in it.
+    if (taken[o.at] || taken[end - 1]) continue;
+    std::fill(taken.begin() + o.at, taken.begin() + end, true);
+    kept.push_back(o);
+    const uint8_t attributes = attributes_[o.special.id];
+    if (attributes & kStripSpaceBefore) {
+      for (size_t i = o.at; i > 0 && is_free_space(i - 1); --i) taken[i - 1] = true;
+    }
+    if (attributes & kStripSpaceAfter) {
+      for (size_t i = end; i < text.size() && is_free_space(i); ++i) taken[i] = true;
+    }
+  }
+  std::sort(kept.begin(), kept.end(),
+            [](const Occurrence& a, const Occurrence& b) { return a.at < b.at; });
+  const auto text_between = [&](size_t begin, size_t end) {
+    while (begin < end && taken[begin]) ++begin;
+    while (end > begin && taken[end - 1]) --end;
+    if (end > begin) out.push_back({text.substr(begin, end - begin), kNoToken});
+  };
+  size_t begin = 0;
+  for (const Occurrence& o : kept) {
+    text_between(begin, o.at);
+    out.push_back({text.substr(o.at, group.bytes), o.special.id});
+    begin = o.at + group.bytes;
+  }
+  text_between(begin, text.size());
 }
 
 std::vector<Fragment> Vocabulary::CutSpecials(absl::string_view text, bool parse_special) const {
@@ -291,33 +385,13 @@ std::vector<Fragment> Vocabulary::CutSpecials(absl::string_view text, bool parse
   for (const SpecialGroup& group : specials_) {
     std::vector<Fragment> cut;
     for (const Fragment& fragment : fragments) {
-      if (fragment.token != kNoToken) {
+      std::vector<Occurrence> found;
+      if (fragment.token == kNoToken) found = Find(group, fragment.text, parse_special);
+      if (found.empty()) {
         cut.push_back(fragment);
-        continue;
+      } else {
+        Cut(fragment.text, group, std::move(found), cut);
       }
-      absl::string_view rest = fragment.text;
-      for (size_t at = 0; at + group.bytes <= rest.size();) {
-        if (!group.first_bytes[static_cast<uint8_t>(rest[at])]) {
-          ++at;
-          continue;
-        }
-        const auto found = group.ids.find(rest.substr(at, group.bytes));
-        if (found == group.ids.end() ||
-            (!parse_special && (attributes_[found->second] & (kControl | kUnknown)))) {
-          ++at;
-          continue;
-        }
-        if (at > 0) cut.push_back({rest.substr(0, at), kNoToken});
-        cut.push_back({rest.substr(at, group.bytes), found->second});
-        rest.remove_prefix(at + group.bytes);
-        at = 0;
-        if (attributes_[found->second] & kStripSpaceAfter) {
-          while (!rest.empty() && std::isspace(static_cast<unsigned char>(rest[0]))) {
-            rest.remove_prefix(1);
-          }
-        }
-      }
-      if (!rest.empty()) cut.push_back({rest, kNoToken});
     }
     fragments = std::move(cut);
   }

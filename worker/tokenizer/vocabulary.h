@@ -25,8 +25,9 @@ enum Attribute : uint8_t {
   kControl = 4,
   kUserDefined = 8,
   kUnused = 16,
-  kByte = 32,             // text is "<0xXX>" (proven)
-  kStripSpaceAfter = 64,  // a special that eats the whitespace behind it (phi-3)
+  kByte = 32,               // text is "<0xXX>" (proven)
+  kStripSpaceAfter = 64,    // a special that eats the whitespace behind it (phi-3)
+  kStripSpaceBefore = 128,  // ... and in front of it (the mask tokens of some embedding models)
 };
 
 // What the tokenizer model gives where the file is silent.
@@ -35,6 +36,7 @@ struct VocabularyDefaults {
   int32_t eos = kNoToken;
   bool add_bos = false;
   bool add_space_prefix = false;
+  bool force_bos = false;  // add_bos whatever the file says
 };
 
 // A piece of text after the special tokens are cut out: either a token or bytes.
@@ -70,16 +72,25 @@ class Vocabulary {
   const std::vector<int32_t>& end_of_generation_ids() const { return end_of_generation_ids_; }
   bool IsEndOfGeneration(int32_t id) const;
 
-  // Cuts the special tokens out of `text`, longest first; user-defined ones always, control and
-  // unknown ones when parse_special. Fragments view `text`.
+  // Cuts the special tokens out of `text`, longest first, those of one length in libllama's order;
+  // user-defined ones always, control and unknown ones when parse_special. Fragments view `text`.
   std::vector<Fragment> CutSpecials(absl::string_view text, bool parse_special) const;
 
  private:
+  struct Special {
+    int32_t id;
+    uint32_t rank;  // the lower one is cut out first
+  };
   // Specials of one length, longest group first.
   struct SpecialGroup {
     size_t bytes;
+    bool strips;                    // one of them eats whitespace
     std::vector<bool> first_bytes;  // [256]
-    absl::flat_hash_map<absl::string_view, int32_t> ids;
+    absl::flat_hash_map<absl::string_view, Special> ids;
+  };
+  struct Occurrence {
+    size_t at;
+    Special special;
   };
 
   Vocabulary() = default;
@@ -88,6 +99,13 @@ class Vocabulary {
   absl::Status ReadFlags(const model::GgufFile& file, const VocabularyDefaults& defaults);
   absl::Status ReadEndOfGeneration(const model::GgufFile& file);
   absl::Status GroupSpecials(const model::GgufFile& file);
+  absl::Status MarkStripping(const model::GgufFile& file);
+  // Every occurrence in `text`, overlapping ones too, in order.
+  std::vector<Occurrence> Find(const SpecialGroup& group, absl::string_view text,
+                               bool parse_special) const;
+  // Appends `text` with the occurrences cut out of it.
+  void Cut(absl::string_view text, const SpecialGroup& group, std::vector<Occurrence> occurrences,
+           std::vector<Fragment>& out) const;
   absl::Status IdKey(const model::GgufFile& file, absl::string_view key, int32_t& id) const;
   // First token whose text is one of `texts`, in order of id; marks it as control.
   int32_t ControlByText(absl::Span<const absl::string_view> texts);

@@ -21,19 +21,20 @@ absl::StatusOr<std::vector<int32_t>> VocabularyTokenizer::Encode(
     return absl::InvalidArgumentError(
         absl::StrCat("text of ", text.size(), " bytes, at most ", kMaxTextBytes, " expected"));
   }
-  std::vector<int32_t> ids;
-  if (options.add_special && table().add_bos()) ids.push_back(table().bos());
+  Encoding out;
+  if (options.add_special && table().add_bos()) out.ids.push_back(table().bos());
   bool first = true;
   for (const Fragment& fragment : table().CutSpecials(text, options.parse_special)) {
     if (fragment.token != kNoToken) {
-      ids.push_back(fragment.token);
+      out.ids.push_back(fragment.token);
     } else {
-      RETURN_IF_ERROR(EncodeText(fragment.text, first, ids));
+      RETURN_IF_ERROR(EncodeText(fragment.text, first, out));
     }
     first = fragment.token != kNoToken;
   }
-  if (options.add_special && table().add_eos()) ids.push_back(table().eos());
-  return ids;
+  if (options.add_special && table().add_eos()) out.ids.push_back(table().eos());
+  if (options.dropped_bytes != nullptr) *options.dropped_bytes = out.dropped_bytes;
+  return std::move(out.ids);
 }
 
 std::string VocabularyTokenizer::Piece(int32_t id, bool print_special) const {

@@ -3,6 +3,7 @@
 #ifndef PARITY_WORKER_TOKENIZER_VOCABULARY_TOKENIZER_H_
 #define PARITY_WORKER_TOKENIZER_VOCABULARY_TOKENIZER_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <utility>
@@ -27,6 +28,11 @@ class VocabularyTokenizer : public Tokenizer {
   bool IsEndOfGeneration(int32_t id) const final { return vocabulary_->IsEndOfGeneration(id); }
 
  protected:
+  struct Encoding {
+    std::vector<int32_t> ids;
+    size_t dropped_bytes = 0;  // of the text: those that no token stands for
+  };
+
   explicit VocabularyTokenizer(std::unique_ptr<Vocabulary> vocabulary)
       : vocabulary_(std::move(vocabulary)) {}
 
@@ -35,8 +41,7 @@ class VocabularyTokenizer : public Tokenizer {
  private:
   // Appends the ids of a text without special tokens. `first`: at the start or behind a special
   // token.
-  virtual absl::Status EncodeText(absl::string_view text, bool first,
-                                  std::vector<int32_t>& ids) const = 0;
+  virtual absl::Status EncodeText(absl::string_view text, bool first, Encoding& out) const = 0;
   // Bytes that a normal token's text stands for.
   virtual std::string DecodeText(absl::string_view token) const = 0;
 
