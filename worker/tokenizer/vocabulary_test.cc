@@ -52,6 +52,29 @@ TEST(VocabularyTest, SpecialsAreCutLongestFirst) {
   EXPECT_TRUE(Cut(*v, "", true).empty());
 }
 
+// libllama goes through the text once for each token, so that the earlier one of two that overlap
+// wins wherever it stands: here "ab" before "ba" before "ca".
+TEST(VocabularyTest, OverlappingSpecialsOfOneLengthAreCutInOrder) {
+  ASSERT_OK_AND_ASSIGN(const auto v, Read(Tokens({"ab", "ba", "ca"}, {4, 4, 4})));
+  EXPECT_THAT(Cut(*v, "bab", true), ElementsAre("b", "#ab"));
+  EXPECT_THAT(Cut(*v, "cabca", true), ElementsAre("c", "#ab", "#ca"));
+  EXPECT_THAT(Cut(*v, "bacab", true), ElementsAre("#ba", "c", "#ab"));
+  EXPECT_THAT(Cut(*v, "aaba", true), ElementsAre("a", "#ab", "a"));
+}
+
+TEST(VocabularyTest, SomeSpecialsEatWhitespaceInFrontOrBehind) {
+  GgufWriter mask = Tokens({"<mask>", "<s>"}, {3, 3});
+  mask.AddString("tokenizer.ggml.pre", "jina-v2-de");
+  ASSERT_OK_AND_ASSIGN(const auto before, Read(mask));
+  EXPECT_THAT(Cut(*before, " a \n<mask> b <s> <mask>", true),
+              ElementsAre(" a", "#<mask>", " b ", "#<s>", "#<mask>"));
+  GgufWriter phi = Tokens({"<x>", "<s>"}, {3, 3});
+  phi.AddString("general.name", "Phi-3 mini");
+  ASSERT_OK_AND_ASSIGN(const auto behind, Read(phi));
+  EXPECT_THAT(Cut(*behind, "<x> \n a<s> b<x>  ", true),
+              ElementsAre("#<x>", "a", "#<s>", " b", "#<x>"));
+}
+
 TEST(VocabularyTest, EndOfGenerationIsKnownByTextAndByKey) {
   GgufWriter w = Tokens({"a", "<|im_end|>", "<|endoftext|>", "<stop>", "b"}, {1, 1, 3, 3, 1});
   w.AddU32("tokenizer.ggml.eos_token_id", 3);
