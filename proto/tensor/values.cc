@@ -14,6 +14,7 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <xxh_x86dispatch.h>  // XXH3_64bits is then the one for this CPU, not for SSE2
 #define PARITY_X86 1
 #endif
 

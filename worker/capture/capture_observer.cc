@@ -3,6 +3,22 @@
 #include <utility>
 
 namespace parity::capture {
+namespace {
+
+// What a sink that is done with a frame at the next step needs.
+constexpr int64_t kOwnBytes = 2 * BlockPool::kBlockBytes;
+
+std::shared_ptr<BlockPool> BlocksOf(const std::vector<FrameSink*>& sinks) {
+  for (const FrameSink* sink : sinks) {
+    if (std::shared_ptr<BlockPool> blocks = sink->blocks()) return blocks;
+  }
+  return BlockPool::Create(kOwnBytes);
+}
+
+}  // namespace
+
+Recorder::Recorder(std::vector<FrameSink*> sinks)
+    : frames_(BlocksOf(sinks)), sinks_(std::move(sinks)) {}
 
 absl::Status Recorder::BeginStep(const engine::Step& step) {
   frames_.Begin(step);
@@ -10,18 +26,12 @@ absl::Status Recorder::BeginStep(const engine::Step& step) {
 }
 
 absl::Status Recorder::EndStep() {
-  for (v1::Frame& frame : frames_.Take()) Push(std::move(frame));
+  for (const WireFramePtr& frame : frames_.Take()) Push(frame);
   return absl::OkStatus();
 }
 
-void Recorder::Push(v1::Frame frame) {
-  for (size_t i = 0; i < sinks_.size(); ++i) {
-    if (i + 1 == sinks_.size()) {
-      sinks_[i]->Push(std::move(frame));
-    } else {
-      sinks_[i]->Push(frame);
-    }
-  }
+void Recorder::Push(const WireFramePtr& frame) {
+  for (FrameSink* sink : sinks_) sink->Push(frame);
 }
 
 absl::Status CaptureObserver::Observe(engine::Stage stage, int32_t layer,

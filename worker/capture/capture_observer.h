@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "worker/capture/capture_spec.h"
 #include "worker/capture/frame_sink.h"
+#include "worker/capture/wire_frame.h"
 #include "worker/capture/step_frames.h"
 #include "worker/engine/observer.h"
 
@@ -18,7 +19,7 @@ namespace parity::capture {
 // ShadowObserver.
 class Recorder : public engine::Observer {
  public:
-  explicit Recorder(std::vector<FrameSink*> sinks) : sinks_(std::move(sinks)) {}
+  explicit Recorder(std::vector<FrameSink*> sinks);
 
   // Makes ready for a step of `rows` tokens at `first_position`; may block. Called between steps.
   // CANCELLED when `stop` becomes true.
@@ -40,7 +41,7 @@ class Recorder : public engine::Observer {
   StepFrames frames_;
 
  private:
-  void Push(v1::Frame frame);
+  void Push(const WireFramePtr& frame);
 
   const std::vector<FrameSink*> sinks_;
 };

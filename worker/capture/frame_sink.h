@@ -16,6 +16,8 @@
 #include "absl/strings/string_view.h"
 #include "parity/v1/checkpoint.pb.h"
 #include "parity/v1/collector.pb.h"
+#include "worker/capture/block_pool.h"
+#include "worker/capture/wire_frame.h"
 
 namespace parity::capture {
 
@@ -40,7 +42,10 @@ class FrameSink {
   virtual int64_t capacity_bytes() const = 0;
 
   // Takes a frame. Never blocks on anything but memory.
-  virtual void Push(v1::Frame frame) = 0;
+  virtual void Push(WireFramePtr frame) = 0;
+
+  // Where memory for its frames is best taken from; null: anywhere.
+  virtual std::shared_ptr<BlockPool> blocks() const { return nullptr; }
 
   // Hands everything over and ends the capture. `incomplete_reason` is empty when generation ended
   // as asked. REQUIRES: called once, last.
@@ -69,9 +74,11 @@ class CaptureStore {
 
   // Opens a capture. A collector that is away is no error (what it misses is dropped and counted);
   // one that refuses is: FAILED_PRECONDITION (the capture is sealed), INVALID_ARGUMENT. CANCELLED
-  // when `stop` becomes true.
+  // when `stop` becomes true. Memory for `expected_bytes` of frames is made ready meanwhile, as far
+  // as the queue goes.
   virtual absl::StatusOr<std::unique_ptr<FrameSink>> Open(
-      const v1::IngestRequest::OpenCapture& open, const std::atomic<bool>& stop) = 0;
+      const v1::IngestRequest::OpenCapture& open, int64_t expected_bytes,
+      const std::atomic<bool>& stop) = 0;
 
   // Errors: NOT_FOUND naming run and team, UNAVAILABLE.
   virtual absl::StatusOr<ShadowPlan> PlanShadow(const std::string& run,

@@ -125,9 +125,10 @@ void JsonlSink::Write() {
   std::string lines;
   int64_t tensors = 0;
   absl::Status status;
-  for (const v1::Frame& frame : frames_) {
-    tensors += frame.tensors_size();
+  for (const WireFramePtr& wire : frames_) {
+    tensors += wire->tensors();
     if (!status.ok()) continue;
+    const v1::Frame frame = wire->Parse();
     lines.clear();
     for (const v1::Tensor& tensor : frame.tensors()) {
       AppendJsonLine(tensor, frame.position(), team_, absl::Now(), log_.options().values, lines);

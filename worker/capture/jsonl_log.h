@@ -16,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "worker/capture/frame_sink.h"
+#include "worker/capture/wire_frame.h"
 
 namespace parity::capture {
 
@@ -67,7 +68,7 @@ class JsonlSink : public FrameSink {
 
   absl::Status WaitForRoom(int64_t bytes, const std::atomic<bool>& stop) override;
   int64_t capacity_bytes() const override;
-  void Push(v1::Frame frame) override { frames_.push_back(std::move(frame)); }
+  void Push(WireFramePtr frame) override { frames_.push_back(std::move(frame)); }
   // COMPLETE, or INCOMPLETE with the file's error; acked = lines written.
   CaptureResult Finish(absl::string_view incomplete_reason) override;
 
@@ -76,7 +77,7 @@ class JsonlSink : public FrameSink {
 
   JsonlLog& log_;
   const std::string team_;
-  std::vector<v1::Frame> frames_;
+  std::vector<WireFramePtr> frames_;
   CaptureResult result_;
 };
 

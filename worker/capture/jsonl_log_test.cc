@@ -83,9 +83,9 @@ TEST(JsonlLogTest, SessionsAppendAndCountTheirLines) {
   for (int run = 0; run < 2; ++run) {
     ASSERT_OK_AND_ASSIGN(auto log, JsonlLog::Open({path, "", 0}));
     JsonlSink sink(*log, "team");
-    sink.Push(FrameOf(0, {1}));
+    sink.Push(WireFrame::From(FrameOf(0, {1})));
     ASSERT_OK(sink.WaitForRoom(1, stop));
-    sink.Push(FrameOf(1, {2}));
+    sink.Push(WireFrame::From(FrameOf(1, {2})));
     const CaptureResult result = sink.Finish("");
     EXPECT_EQ(result.status, v1::CAPTURE_STATUS_COMPLETE);
     EXPECT_EQ(result.counts.captured(), 2);
@@ -103,7 +103,7 @@ TEST(JsonlLogTest, AFileThatCannotBeOpenedIsNamed) {
 TEST(JsonlLogTest, AFullDiskIsCountedNotFatal) {
   ASSERT_OK_AND_ASSIGN(auto log, JsonlLog::Open({"/dev/full", "", 0}));
   JsonlSink sink(*log, "team");
-  sink.Push(FrameOf(0, std::vector<float>(1'000'000, 0.123456f)));
+  sink.Push(WireFrame::From(FrameOf(0, std::vector<float>(1'000'000, 0.123456f))));
   const CaptureResult result = sink.Finish("");
   EXPECT_EQ(result.status, v1::CAPTURE_STATUS_INCOMPLETE);
   EXPECT_EQ(result.counts.captured(), 1);

@@ -20,7 +20,7 @@ class KeepingSink : public FrameSink {
  public:
   absl::Status WaitForRoom(int64_t, const std::atomic<bool>&) override { return absl::OkStatus(); }
   int64_t capacity_bytes() const override { return 1 << 30; }
-  void Push(v1::Frame frame) override { frames.push_back(std::move(frame)); }
+  void Push(WireFramePtr frame) override { frames.push_back(frame->Parse()); }
   CaptureResult Finish(absl::string_view) override { return {}; }
   std::vector<v1::Frame> frames;
 };

@@ -100,7 +100,10 @@ absl::Status Generator::OpenSinks(const v1::GenerateRequest& request, const Plan
     open.set_team(plan.team);
     open.set_note(request.note());
     *open.mutable_provenance() = plan.provenance;
-    ASSIGN_OR_RETURN(call.collector, served_.store->Open(open, stop.flag()));
+    const int64_t tokens = static_cast<int64_t>(plan.job.prompt_ids.size()) + plan.job.max_tokens;
+    ASSIGN_OR_RETURN(
+        call.collector,
+        served_.store->Open(open, tokens * plan.job.capture_bytes_per_token, stop.flag()));
   }
   if (plan.to_log) call.log = std::make_unique<capture::JsonlSink>(*served_.log, plan.team);
   if (plan.shadow) {

@@ -73,11 +73,18 @@ absl::StatusOr<capture::ShadowPlan> PlanFrom(const v1::GetRunResponse& response,
 }
 
 CollectorStore::CollectorStore(std::shared_ptr<grpc::Channel> channel, StreamOptions options)
-    : channel_(std::move(channel)), options_(options) {}
+    : channel_(std::move(channel)), options_(std::move(options)) {
+  if (options_.blocks == nullptr) {
+    options_.blocks = capture::BlockPool::Create(options_.queue_bytes);
+  }
+}
 
 absl::StatusOr<std::unique_ptr<capture::FrameSink>> CollectorStore::Open(
-    const v1::IngestRequest::OpenCapture& open, const std::atomic<bool>& stop) {
-  ASSIGN_OR_RETURN(auto stream, CollectorStream::Open(channel_, open, options_, stop));
+    const v1::IngestRequest::OpenCapture& open, int64_t expected_bytes,
+    const std::atomic<bool>& stop) {
+  StreamOptions options = options_;
+  options.expected_bytes = expected_bytes;
+  ASSIGN_OR_RETURN(auto stream, CollectorStream::Open(channel_, open, std::move(options), stop));
   return std::unique_ptr<capture::FrameSink>(std::move(stream));
 }
 

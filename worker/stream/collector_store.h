@@ -26,7 +26,8 @@ class CollectorStore final : public capture::CaptureStore {
   CollectorStore(std::shared_ptr<grpc::Channel> channel, StreamOptions options);
 
   absl::StatusOr<std::unique_ptr<capture::FrameSink>> Open(
-      const v1::IngestRequest::OpenCapture& open, const std::atomic<bool>& stop) override;
+      const v1::IngestRequest::OpenCapture& open, int64_t expected_bytes,
+      const std::atomic<bool>& stop) override;
   absl::StatusOr<capture::ShadowPlan> PlanShadow(const std::string& run,
                                                  const std::string& team) override;
   absl::StatusOr<std::unique_ptr<capture::ShadowSource>> OpenShadow(
@@ -34,7 +35,7 @@ class CollectorStore final : public capture::CaptureStore {
 
  private:
   const std::shared_ptr<grpc::Channel> channel_;
-  const StreamOptions options_;
+  StreamOptions options_;  // constant; one pool for all streams
 };
 
 }  // namespace parity::stream

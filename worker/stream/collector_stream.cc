@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "proto/status/grpc_status.h"
 #include "proto/status/status_macros.h"
+#include "worker/stream/ingest_message.h"
 
 namespace parity::stream {
 namespace {
@@ -23,15 +24,8 @@ constexpr absl::Duration kLastChance = absl::Seconds(1);
 // Priority of the threads that send and read acks: 1.5 % of a share beside an engine thread.
 constexpr int kNice = 19;
 
-// What is acknowledged is freed by the thread that made it, a little with every frame: the engine
-// would wait for the allocator's lock while a thread of low priority holds it. At most 64 MiB of
-// frames are kept for that.
-constexpr size_t kMaxSpent = 128;
-constexpr int kFreedPerPush = 2;
-
-// Frames of one step that may wait for the lock instead of the engine: its holder may have to wait
-// for a core.
-constexpr size_t kMaxInbox = 64;
+// Below it a message waits for the next one, if there is one, instead of a system call of its own.
+constexpr int64_t kSmallMessage = 16 << 10;
 
 // The collector means it: sending the same again would end the same way.
 bool IsFinal(absl::StatusCode code) {
@@ -71,8 +65,11 @@ absl::StatusOr<std::unique_ptr<CollectorStream>> CollectorStream::Open(
     StreamOptions options, const std::atomic<bool>& stop) {
   auto stream = std::unique_ptr<CollectorStream>(
       new CollectorStream(std::move(channel), std::move(open), options));
-  absl::MutexLock lock(&stream->mutex_);
   const absl::Time limit = absl::Now() + options.open_timeout;
+  if (options.blocks != nullptr) {
+    options.blocks->Prepare(std::min(options.expected_bytes, options.queue_bytes));
+  }
+  absl::MutexLock lock(&stream->mutex_);
   while (!stream->opened_ && !stream->ended_ && absl::Now() < limit) {
     if (stop.load(std::memory_order_relaxed)) break;
     stream->changed_.WaitWithTimeout(&stream->mutex_, kTick);
@@ -90,7 +87,7 @@ absl::StatusOr<std::unique_ptr<CollectorStream>> CollectorStream::Open(
 
 CollectorStream::CollectorStream(std::shared_ptr<grpc::Channel> channel,
                                  v1::IngestRequest::OpenCapture open, StreamOptions options)
-    : stub_(v1::Collector::NewStub(std::move(channel))),
+    : channel_(std::move(channel)),
       open_(std::move(open)),
       options_(options),
       last_progress_(absl::Now()) {
@@ -110,8 +107,16 @@ bool CollectorStream::Stalled() const {
 }
 
 absl::Status CollectorStream::WaitForRoom(int64_t bytes, const std::atomic<bool>& stop) {
-  Deliver(/*wait=*/true);
+  if (queued_bytes() + bytes <= options_.queue_bytes) {
+    // Who holds the lock may have to wait for a core: the sender gets it all the next time.
+    if (mutex_.TryLock()) {
+      Deliver();
+      mutex_.Unlock();
+    }
+    return absl::OkStatus();
+  }
   absl::MutexLock lock(&mutex_);
+  Deliver();
   while (!ended_ && !entries_.empty() && queued_bytes_ + bytes > options_.queue_bytes &&
          !Stalled()) {
     if (stop.load(std::memory_order_relaxed)) return absl::CancelledError("stopped");
@@ -121,58 +126,37 @@ absl::Status CollectorStream::WaitForRoom(int64_t bytes, const std::atomic<bool>
   return absl::OkStatus();
 }
 
-void CollectorStream::Push(v1::Frame frame) {
-  Entry entry;
-  entry.tensors = frame.tensors_size();
-  entry.message = std::make_shared<v1::IngestRequest>();
-  *entry.message->mutable_frame()->mutable_frame() = std::move(frame);
-  entry.bytes = static_cast<int64_t>(entry.message->ByteSizeLong());
-  inbox_.push_back(std::move(entry));
-  Deliver(inbox_.size() >= kMaxInbox);
+void CollectorStream::Push(capture::WireFramePtr frame) {
+  inbox_bytes_ += frame->bytes();
+  inbox_.push_back(std::move(frame));
 }
 
-void CollectorStream::Deliver(bool wait) {
-  std::vector<Entry> spent;  // freed after the lock
-  if (wait) {
-    mutex_.Lock();
-  } else if (!mutex_.TryLock()) {
-    return;
-  }
-  for (Entry& entry : inbox_) {
-    for (int i = 0; i < kFreedPerPush && !spent_.empty(); ++i) {
-      spent.push_back(std::move(spent_.back()));
-      spent_.pop_back();
-    }
-    Accept(std::move(entry));
-  }
+void CollectorStream::Deliver() {
+  for (capture::WireFramePtr& frame : inbox_) Accept(std::move(frame));
   inbox_.clear();
+  inbox_bytes_ = 0;
+  granted_bytes_ = 0;
   changed_.SignalAll();
-  mutex_.Unlock();
 }
 
-void CollectorStream::Accept(Entry entry) {
-  captured_ += entry.tensors;
+void CollectorStream::Accept(capture::WireFramePtr frame) {
+  captured_ += frame->tensors();
   // Steps are sized to fit, token records are not asked for: a quarter is left for those.
   const int64_t limit = std::max(options_.queue_bytes, granted_bytes_);
   const int64_t slack = Stalled() ? 0 : limit / 4;
-  if (ended_ || (!entries_.empty() && queued_bytes_ + entry.bytes > limit + slack)) {
-    Drop(entry);
+  if (ended_ || (!entries_.empty() && queued_bytes_ + frame->bytes() > limit + slack)) {
+    Drop(*frame);
     return;
   }
   if (entries_.empty()) last_progress_ = absl::Now();
-  queued_bytes_ += entry.bytes;
-  entries_.push_back(std::move(entry));
+  queued_bytes_ += frame->bytes();
+  entries_.push_back(std::move(frame));
 }
 
-int64_t CollectorStream::queued_bytes() const {
-  absl::MutexLock lock(&mutex_);
-  return queued_bytes_;
-}
-
-void CollectorStream::Drop(const Entry& entry) { given_up_ += entry.tensors; }
+void CollectorStream::Drop(const capture::WireFrame& frame) { given_up_ += frame.tensors(); }
 
 void CollectorStream::DropAll() {
-  for (const Entry& entry : entries_) Drop(entry);
+  for (const capture::WireFramePtr& frame : entries_) Drop(*frame);
   entries_.clear();
   queued_bytes_ = 0;
   sent_ = 0;
@@ -232,7 +216,12 @@ absl::Status CollectorStream::RunConnection() {
     BeginConnection();
     context_ = &context;
   }
-  const std::unique_ptr<Rpc> rpc = stub_->Ingest(&context);
+  // As the generated stub does, but for messages that are bytes already.
+  const grpc::internal::RpcMethod method("/parity.v1.Collector/Ingest", nullptr,
+                                         grpc::internal::RpcMethod::BIDI_STREAMING, channel_);
+  const std::unique_ptr<Rpc> rpc(
+      grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, v1::IngestResponse>::Create(
+          channel_.get(), method, &context));
   std::thread reader([this, &rpc] {
     v1::IngestResponse response;
     while (rpc->Read(&response)) OnResponse(response);
@@ -242,7 +231,7 @@ absl::Status CollectorStream::RunConnection() {
   });
   v1::IngestRequest open;
   *open.mutable_open() = open_;
-  if (rpc->Write(open)) WriteAll(*rpc);
+  if (rpc->Write(ToByteBuffer(open))) WriteAll(*rpc);
   reader.join();
   const grpc::Status status = rpc->Finish();
   absl::MutexLock lock(&mutex_);
@@ -252,34 +241,41 @@ absl::Status CollectorStream::RunConnection() {
 }
 
 void CollectorStream::WriteAll(Rpc& rpc) {
-  while (const std::shared_ptr<v1::IngestRequest> message = NextMessage()) {
-    if (!rpc.Write(*message)) return;
-    if (message->has_seal()) {
-      rpc.WritesDone();
+  Message message;
+  while (NextMessage(message)) {
+    if (message.frame == nullptr) {
+      if (rpc.Write(ToByteBuffer(message.seal))) rpc.WritesDone();
       return;
     }
+    grpc::WriteOptions options;
+    if (message.more && message.frame->bytes() < kSmallMessage) options.set_buffer_hint();
+    if (!rpc.Write(FrameMessage(message.sequence, message.frame), options)) return;
   }
 }
 
-std::shared_ptr<v1::IngestRequest> CollectorStream::NextMessage() {
+bool CollectorStream::NextMessage(Message& message) {
+  message = Message();
   absl::MutexLock lock(&mutex_);
   while (true) {
-    if (reader_done_ || abandoned_) return nullptr;
+    if (reader_done_ || abandoned_) return false;
     if (opened_ && sent_ < entries_.size()) {
-      const std::shared_ptr<v1::IngestRequest> message = entries_[sent_].message;
-      message->mutable_frame()->set_sequence(first_sequence_ + static_cast<int64_t>(sent_));
-      ++sent_;
-      return message;
+      message.frame = entries_[sent_];
+      message.sequence = first_sequence_ + static_cast<int64_t>(sent_);
+      message.more = ++sent_ < entries_.size();
+      return true;
     }
-    if (opened_ && finishing_ && entries_.empty() && !seal_sent_) return SealMessage();
+    if (opened_ && finishing_ && entries_.empty() && !seal_sent_) {
+      message.seal = SealMessage();
+      return true;
+    }
     changed_.Wait(&mutex_);
   }
 }
 
-std::shared_ptr<v1::IngestRequest> CollectorStream::SealMessage() {
+v1::IngestRequest CollectorStream::SealMessage() {
   seal_sent_ = true;
-  auto message = std::make_shared<v1::IngestRequest>();
-  v1::IngestRequest::SealCapture& seal = *message->mutable_seal();
+  v1::IngestRequest message;
+  v1::IngestRequest::SealCapture& seal = *message.mutable_seal();
   seal.set_captured(captured_);
   seal.set_dropped(Dropped());
   seal.set_incomplete_reason(incomplete_reason_);
@@ -287,13 +283,13 @@ std::shared_ptr<v1::IngestRequest> CollectorStream::SealMessage() {
 }
 
 void CollectorStream::OnResponse(const v1::IngestResponse& response) {
-  std::vector<Entry> excess;  // thousands of tensors: not freed while Push() waits
+  std::vector<capture::WireFramePtr> done;  // freed after the lock
   absl::MutexLock lock(&mutex_);
   if (response.has_opened()) {
     opened_ = true;
     last_progress_ = absl::Now();
   } else if (response.has_ack()) {
-    OnAck(response.ack(), excess);
+    OnAck(response.ack(), done);
   } else if (response.has_sealed()) {
     sealed_ = true;
     seal_ = response.sealed();
@@ -302,14 +298,14 @@ void CollectorStream::OnResponse(const v1::IngestResponse& response) {
   changed_.SignalAll();
 }
 
-void CollectorStream::OnAck(const v1::IngestResponse::Ack& ack, std::vector<Entry>& excess) {
+void CollectorStream::OnAck(const v1::IngestResponse::Ack& ack,
+                            std::vector<capture::WireFramePtr>& done) {
   if (ack.has_counts()) current_ = ack.counts();
   if (first_rejection_.empty()) first_rejection_ = ack.first_rejection();
   // An ack of what was never sent frees nothing.
   while (sent_ > 0 && first_sequence_ <= ack.committed_sequence()) {
-    settled_ += entries_.front().tensors;
-    queued_bytes_ -= entries_.front().bytes;
-    std::vector<Entry>& done = spent_.size() < kMaxSpent ? spent_ : excess;
+    settled_ += entries_.front()->tensors();
+    queued_bytes_ -= entries_.front()->bytes();
     done.push_back(std::move(entries_.front()));
     entries_.pop_front();
     --sent_;
@@ -319,9 +315,9 @@ void CollectorStream::OnAck(const v1::IngestResponse::Ack& ack, std::vector<Entr
 }
 
 capture::CaptureResult CollectorStream::Finish(absl::string_view incomplete_reason) {
-  Deliver(/*wait=*/true);
   {
     absl::MutexLock lock(&mutex_);
+    Deliver();
     finishing_ = true;
     incomplete_reason_ = std::string(incomplete_reason);
     // Waiting for the seal's answer is waiting for progress too, and a collector that is connected

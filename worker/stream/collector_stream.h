@@ -18,7 +18,9 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "parity/v1/collector.grpc.pb.h"
+#include "worker/capture/block_pool.h"
 #include "worker/capture/frame_sink.h"
+#include "worker/capture/wire_frame.h"
 
 namespace parity::stream {
 
@@ -30,13 +32,16 @@ struct StreamOptions {
   absl::Duration give_up = absl::Seconds(10);
   absl::Duration first_backoff = absl::Milliseconds(100);
   absl::Duration max_backoff = absl::Seconds(1);
+  std::shared_ptr<capture::BlockPool> blocks;  // memory for frames; null: none is lent
+  int64_t expected_bytes = 0;                  // of which so much is made ready while opening
 };
 
 // A frame leaves the queue when the collector has committed it. After a broken connection all
 // others are sent again (the collector counts what it has as duplicate). captured = acked + dropped
 // at the end, whatever happens.
 //
-// Threading: as FrameSink; a thread of its own writes, another reads acks.
+// Threading: as FrameSink; a thread of its own writes, another reads acks. Both have a low
+// priority, so the pushing thread takes no lock that they hold while there is room in the queue.
 class CollectorStream final : public capture::FrameSink {
  public:
   // Waits for the collector for open_timeout and goes on without it. Errors: what the collector
@@ -50,20 +55,23 @@ class CollectorStream final : public capture::FrameSink {
 
   absl::Status WaitForRoom(int64_t bytes, const std::atomic<bool>& stop) override;
   int64_t capacity_bytes() const override { return options_.queue_bytes; }
-  void Push(v1::Frame frame) override;
+  // Only keeps the frame: the sender gets it with the next WaitForRoom or Finish.
+  void Push(capture::WireFramePtr frame) override;
+  std::shared_ptr<capture::BlockPool> blocks() const override { return options_.blocks; }
   // Drains the queue while acks keep coming, then seals.
   capture::CaptureResult Finish(absl::string_view incomplete_reason) override;
 
-  // Bytes in the queue now, for tests and status.
-  int64_t queued_bytes() const;
+  // Bytes in the queue now. The pushing thread's own.
+  int64_t queued_bytes() const { return queued_bytes_ + inbox_bytes_; }
 
  private:
-  using Rpc = grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>;
-  struct Entry {
-    std::shared_ptr<v1::IngestRequest>
-        message;  // shared: it may be acknowledged before Write() has returned
-    int64_t bytes;
-    int64_t tensors;
+  using Rpc = grpc::ClientReaderWriter<grpc::ByteBuffer, v1::IngestResponse>;
+  // What the sender writes next.
+  struct Message {
+    capture::WireFramePtr frame;  // null: the seal
+    int64_t sequence = 0;
+    bool more = false;  // another frame waits
+    v1::IngestRequest seal;
   };
 
   CollectorStream(std::shared_ptr<grpc::Channel> channel, v1::IngestRequest::OpenCapture open,
@@ -72,37 +80,38 @@ class CollectorStream final : public capture::FrameSink {
   void Run();  // the sender thread
   absl::Status RunConnection();
   void WriteAll(Rpc& rpc);
-  // Hands the inbox to the sender; without `wait` only if the lock is free.
-  void Deliver(bool wait) ABSL_NO_THREAD_SAFETY_ANALYSIS;
-  void Accept(Entry entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Hands the inbox to the sender.
+  void Deliver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Accept(capture::WireFramePtr frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnResponse(const v1::IngestResponse& response);
-  // Moves what is acknowledged to spent_ while there is room, else to `excess`.
-  void OnAck(const v1::IngestResponse::Ack& ack, std::vector<Entry>& excess)
+  // Moves what is acknowledged to `done`, to be freed without the lock.
+  void OnAck(const v1::IngestResponse::Ack& ack, std::vector<capture::WireFramePtr>& done)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void BeginConnection() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The next message to write; null when the connection has no more use for the writer. Waits.
-  std::shared_ptr<v1::IngestRequest> NextMessage();
-  std::shared_ptr<v1::IngestRequest> SealMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The next message to write; false when the connection has no more use for the writer. Waits.
+  bool NextMessage(Message& message);
+  v1::IngestRequest SealMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Stalled() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Drop(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Drop(const capture::WireFrame& frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Abandon() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int64_t Dropped() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   capture::CaptureResult Result() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::unique_ptr<v1::Collector::Stub> stub_;
+  const std::shared_ptr<grpc::Channel> channel_;
   const v1::IngestRequest::OpenCapture open_;
   const StreamOptions options_;
 
-  std::vector<Entry> inbox_;  // the pushing thread's own
+  // The pushing thread's own.
+  std::vector<capture::WireFramePtr> inbox_;
+  int64_t inbox_bytes_ = 0;
 
   mutable absl::Mutex mutex_;
   absl::CondVar changed_;
-  std::deque<Entry> entries_ ABSL_GUARDED_BY(mutex_);
-  std::vector<Entry> spent_ ABSL_GUARDED_BY(mutex_);    // acknowledged, to be freed by Push()
+  std::deque<capture::WireFramePtr> entries_ ABSL_GUARDED_BY(mutex_);
   size_t sent_ ABSL_GUARDED_BY(mutex_) = 0;             // of entries_, on this connection
   int64_t first_sequence_ ABSL_GUARDED_BY(mutex_) = 1;  // of entries_.front(), on this connection
-  int64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::atomic<int64_t> queued_bytes_{0};                // of entries_; written under the lock
   int64_t granted_bytes_ ABSL_GUARDED_BY(mutex_) =
       0;  // a step larger than the queue, let through an empty one
   absl::Time last_progress_ ABSL_GUARDED_BY(mutex_);

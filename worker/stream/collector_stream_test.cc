@@ -17,13 +17,13 @@ using ::testing::HasSubstr;
 
 const std::atomic<bool> kGo{false};
 
-v1::Frame FrameOf(int32_t position, size_t bytes = 100) {
+capture::WireFramePtr FrameOf(int32_t position, size_t bytes = 100) {
   v1::Frame frame;
   frame.set_position(position);
   v1::Tensor& tensor = *frame.add_tensors();
   tensor.set_checkpoint("logits");
   tensor.set_data(std::string(bytes, static_cast<char>(position)));
-  return frame;
+  return capture::WireFrame::From(frame);
 }
 
 StreamOptions Quick() {
