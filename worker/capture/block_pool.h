@@ -12,13 +12,13 @@
 
 namespace parity::capture {
 
-// A page that is touched for the first time costs 0.6 us or more a KiB on a virtual machine: a
-// millisecond for a token of a small model captured in full.
+// Pages that are touched for the first time cost 0.7 ms a MiB and more on a virtual machine: a
+// millisecond for a token of a small model captured in full, which takes 5 to compute.
 //
 // Threading: thread-safe. Blocks may outlive every other holder of the pool.
 class BlockPool : public std::enable_shared_from_this<BlockPool> {
  public:
-  // Two huge pages: room for the largest usual tensor, logits of 1 MiB, without much waste.
+  // Room for the largest usual tensors, logits of 1 MiB, without much waste at the end.
   static constexpr int64_t kBlockBytes = 4 << 20;
 
   // At most `keep_bytes` of blocks that nobody uses are kept.
@@ -31,8 +31,8 @@ class BlockPool : public std::enable_shared_from_this<BlockPool> {
   // whatever thread.
   std::shared_ptr<char> Take(int64_t bytes);
 
-  // Makes blocks for `bytes` ready, at most what is kept, and touches their pages. Takes 0.1 to 0.6
-  // ms a MiB where nothing was ready.
+  // Makes blocks for `bytes` ready, at most what is kept, and touches their pages. Takes 0.5 ms a
+  // MiB where nothing was ready.
   void Prepare(int64_t bytes);
 
   int64_t ready_blocks() const;

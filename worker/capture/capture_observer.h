@@ -9,8 +9,8 @@
 #include "absl/status/status.h"
 #include "worker/capture/capture_spec.h"
 #include "worker/capture/frame_sink.h"
-#include "worker/capture/wire_frame.h"
 #include "worker/capture/step_frames.h"
+#include "worker/capture/wire_frame.h"
 #include "worker/engine/observer.h"
 
 namespace parity::capture {

@@ -98,6 +98,44 @@ TEST(CaptureObserverTest, FramesAreSplitAndTensorsAreNot) {
   }
 }
 
+TEST(CaptureObserverTest, AStepMayFillManyBlocksOfMemoryInAnyOrder) {
+  KeepingSink sink;
+  CaptureObserver observer(Everything(2), {&sink});
+  const std::vector<int32_t> ids = {1, 2};
+  const auto values_of = [](Stage stage, int32_t layer) {
+    // Two rows; embed's rows are larger than a block, the others fill one by and by.
+    std::vector<float> values(stage == Stage::kEmbed ? 2'200'000 : 1'000'000);
+    for (size_t i = 0; i < values.size(); ++i) {
+      values[i] = static_cast<float>(i) + 1e7f * static_cast<float>(layer);
+    }
+    return values;
+  };
+  const std::vector<checkpoint::Name> order = {
+      {Stage::kLayerOut, 1}, {Stage::kEmbed, -1}, {Stage::kAttnQ, 0}, {Stage::kLayerOut, 0}};
+  for (int step = 0; step < 2; ++step) {
+    ASSERT_OK(observer.BeginStep({2 * step, ids, true}));
+    for (const checkpoint::Name name : order) {
+      std::vector<float> values = values_of(name.stage, name.layer);
+      ASSERT_OK(observer.Observe(name.stage, name.layer, View(values, 2)));
+    }
+    ASSERT_OK(observer.EndStep());
+  }
+  int tensors = 0;
+  for (const v1::Frame& frame : sink.frames) {
+    for (const v1::Tensor& tensor : frame.tensors()) {
+      ++tensors;
+      ASSERT_OK(tensor::Validate(tensor));
+      const checkpoint::Name name = *checkpoint::Parse(tensor.checkpoint());
+      const std::vector<float> both = values_of(name.stage, name.layer);
+      const auto row = both.begin() + (frame.position() % 2) * (both.size() / 2);
+      EXPECT_EQ(tensor::Decode(tensor.dtype(), tensor.data()),
+                std::vector<float>(row, row + both.size() / 2))
+          << tensor.checkpoint() << " at " << frame.position();
+    }
+  }
+  EXPECT_EQ(tensors, 16);
+}
+
 TEST(CaptureObserverTest, AStepThatFailedLeavesNothingBehind) {
   KeepingSink sink;
   CaptureObserver observer(Everything(1), {&sink});
