@@ -26,6 +26,7 @@ struct Alignment {
   std::vector<AlignedRow> rows;  // by position, then forward order
 };
 
+// Flags are read when the candidate is a shadow, shapes then and when sizes of a pair differ.
 // Every tensor of either side inside the request's positions and globs gives one row.
 // INVALID_ARGUMENT when the positions make no range, or a glob is longer than 256 bytes.
 absl::StatusOr<Alignment> Align(store::CaptureReader& reference, store::CaptureReader& candidate,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "collector/compare/row_maker.h"
 #include "collector/compare/shadow_stretch.h"
 #include "collector/compare/summary.h"
+#include "collector/store/blob_reader.h"
 #include "proto/checkpoint/name.h"
 #include "proto/status/status_macros.h"
 
@@ -25,10 +27,12 @@ namespace {
 using Reader = std::unique_ptr<store::CaptureReader>;
 using Rows = std::vector<v1::ComparisonRow>;
 
-constexpr size_t kRowsPerPiece =
-    256;  // about half a token of a full capture: one or two blobs a side
+// Most of a token of a full capture, two or three blobs a side. A piece ends with its blob, which
+// would be opened twice otherwise, unless it holds very many tensors.
+constexpr size_t kRowsPerPiece = 256;
+constexpr size_t kMostRowsPerPiece = 2048;
 constexpr size_t kPiecesAhead =
-    64;  // finished pieces that may wait for the consumer: 16k rows, some 8 MB
+    64;  // finished pieces that may wait for the consumer: some 16k rows, 8 MB
 
 // A run of aligned rows, made by one thread.
 struct Piece {
@@ -42,14 +46,8 @@ struct Piece {
 // Makes the rows on several threads and hands them out in order.
 class RowFactory {
  public:
-  RowFactory(const store::CaptureStore& store, const v1::CompareRequest& request,
-             const RowContext& context, const store::CaptureReader& reference,
-             const store::CaptureReader& candidate)
-      : store_(store),
-        request_(request),
-        context_(context),
-        reference_id_(reference.capture_id()),
-        candidate_id_(candidate.capture_id()) {
+  RowFactory(const store::CaptureStore& store, const RowContext& context)
+      : store_(store), context_(context) {
     Split();
   }
 
@@ -62,13 +60,18 @@ class RowFactory {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  // The caller's readers serve the first thread, so that a small comparison opens no further ones.
-  // They outlive the factory.
-  void Start(int threads, store::CaptureReader& reference, store::CaptureReader& candidate) {
+  // The connections of the caller's readers serve the first two threads, so that a small comparison
+  // opens no further ones. Nobody else uses the readers until the factory is gone.
+  void Start(int threads, const store::CaptureReader& reference,
+             const store::CaptureReader& candidate) {
     const int count = std::max(1, std::min<int>(threads, static_cast<int>(pieces_.size())));
-    threads_.emplace_back([this, &reference, &candidate] { Work(reference, candidate); });
-    for (int i = 1; i < count; ++i) {
-      threads_.emplace_back([this] { OpenAndWork(); });
+    for (int i = 0; i < count; ++i) {
+      if (i < 2) {
+        const store::CaptureReader* reader = i == 0 ? &reference : &candidate;
+        threads_.emplace_back([this, reader] { Work(reader->ReadAhead(), reader->ReadAhead()); });
+      } else {
+        threads_.emplace_back([this] { OpenAndWork(); });
+      }
     }
   }
 
@@ -85,6 +88,12 @@ class RowFactory {
     return std::move(piece.rows);
   }
 
+  // Gives rows back that are not needed any more: their strings' memory is used again.
+  void Recycle(Rows rows) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    spare_.push_back(std::move(rows));
+  }
+
  private:
   void Split() {
     const std::vector<AlignedRow>& rows = context_.alignment->rows;
@@ -92,23 +101,25 @@ class RowFactory {
       Piece piece;
       piece.begin = begin;
       piece.end = std::min(rows.size(), begin + kRowsPerPiece);
+      const size_t most = std::min(rows.size(), begin + kMostRowsPerPiece);
+      while (piece.end < most && BlobOf(rows[piece.end]) == BlobOf(rows[piece.end - 1])) {
+        ++piece.end;
+      }
       begin = piece.end;
       pieces_.push_back(std::move(piece));
     }
   }
 
+  // The reference's, or where it has none the candidate's.
+  int64_t BlobOf(const AlignedRow& row) const {
+    return row.reference >= 0 ? context_.alignment->reference[row.reference].blob_id
+                              : context_.alignment->candidate[row.candidate].blob_id;
+  }
+
   void OpenAndWork() {
-    absl::StatusOr<Reader> reference = store_.OpenCapture(request_.run(), request_.reference());
-    absl::StatusOr<Reader> candidate = store_.OpenCapture(
-        request_.candidate_run().empty() ? request_.run() : request_.candidate_run(),
-        request_.candidate());
-    absl::Status status = reference.ok() ? candidate.status() : reference.status();
-    if (status.ok() && ((*reference)->capture_id() != reference_id_ ||
-                        (*candidate)->capture_id() != candidate_id_)) {
-      status = absl::AbortedError("a capture was replaced while it was compared");
-    }
-    if (!status.ok()) return Fail(status);
-    Work(**reference, **candidate);
+    absl::StatusOr<std::unique_ptr<store::BlobReader>> blobs = store_.OpenBlobs();
+    if (!blobs.ok()) return Fail(blobs.status());
+    Work((*blobs)->Ahead(), (*blobs)->Ahead());
   }
 
   void Fail(const absl::Status& status) {
@@ -119,21 +130,30 @@ class RowFactory {
     changed_.notify_all();
   }
 
-  void Work(store::CaptureReader& reference, store::CaptureReader& candidate) {
-    RowMaker maker(context_, reference, candidate);
+  void Work(std::unique_ptr<store::BlobReader> reference,
+            std::unique_ptr<store::BlobReader> candidate) {
+    RowMaker maker(context_, std::move(reference), std::move(candidate));
     while (true) {
       Piece* piece = nullptr;
+      Rows rows;
       {
         std::unique_lock<std::mutex> lock(mutex_);
         changed_.wait(lock, [&] { return stopping_ || next_ < consumed_ + kPiecesAhead; });
         if (stopping_ || next_ == pieces_.size()) return;
         piece = &pieces_[next_++];
+        if (!spare_.empty()) {
+          rows = std::move(spare_.back());
+          spare_.pop_back();
+        }
       }
-      Rows rows(piece->end - piece->begin);
+      rows.resize(piece->end - piece->begin);
       absl::Status status;
       for (size_t i = piece->begin; i < piece->end && status.ok(); ++i) {
-        status = maker.Make(context_.alignment->rows[i], &rows[i - piece->begin]);
+        v1::ComparisonRow& row = rows[i - piece->begin];
+        row.Clear();
+        status = maker.Make(context_.alignment->rows[i], &row);
       }
+      maker.Release();  // before it may have to wait
       {
         std::lock_guard<std::mutex> lock(mutex_);
         piece->status = std::move(status);
@@ -145,13 +165,11 @@ class RowFactory {
   }
 
   const store::CaptureStore& store_;
-  const v1::CompareRequest& request_;
   const RowContext& context_;
-  const int64_t reference_id_;
-  const int64_t candidate_id_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Piece> pieces_;
+  std::vector<Rows> spare_;
   size_t next_ = 0;      // the first piece nobody has taken
   size_t consumed_ = 0;  // the first piece not yet handed out
   bool stopping_ = false;
@@ -190,8 +208,12 @@ absl::Status Prepare(store::CaptureStore& store, const v1::CompareRequest& reque
   }
   const std::string& candidate_run =
       request.candidate_run().empty() ? request.run() : request.candidate_run();
-  ASSIGN_OR_RETURN(prepared->reference, store.OpenCapture(request.run(), request.reference()));
-  ASSIGN_OR_RETURN(prepared->candidate, store.OpenCapture(candidate_run, request.candidate()));
+  auto other = std::async(std::launch::async,
+                          [&] { return store.OpenCapture(candidate_run, request.candidate()); });
+  absl::StatusOr<Reader> own = store.OpenCapture(request.run(), request.reference());
+  absl::StatusOr<Reader> others = other.get();
+  ASSIGN_OR_RETURN(prepared->reference, std::move(own));
+  ASSIGN_OR_RETURN(prepared->candidate, std::move(others));
   store::CaptureReader &reference = *prepared->reference, &candidate = *prepared->candidate;
   ASSIGN_OR_RETURN(prepared->alignment, Align(reference, candidate, request));
   ASSIGN_OR_RETURN(const std::vector<v1::TokenRecord> reference_tokens, reference.ReadTokens());
@@ -234,8 +256,9 @@ absl::Status CompareCaptures(store::CaptureStore& store, const v1::CompareReques
       prepared.reference.get(), prepared.candidate.get()};
   SummaryBuilder builder;
   Rows kept;
+  size_t seen = 0;
   {
-    RowFactory factory(store, request, context, *prepared.reference, *prepared.candidate);
+    RowFactory factory(store, context);
     const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     factory.Start(options.threads > 0 ? options.threads : cores, *prepared.reference,
                   *prepared.candidate);
@@ -243,10 +266,11 @@ absl::Status CompareCaptures(store::CaptureStore& store, const v1::CompareReques
       ASSIGN_OR_RETURN(Rows rows, factory.Next());
       if (rows.empty()) break;
       for (v1::ComparisonRow& row : rows) {
-        builder.Add(row);
+        builder.Add(row, prepared.alignment.rows[seen++].checkpoint);
         RETURN_IF_ERROR(on_row(row));
         if (request.store()) kept.push_back(std::move(row));
       }
+      factory.Recycle(std::move(rows));
     }
   }
   *summary = builder.Finish(prepared.identity.other_model, reference, candidate);

@@ -149,10 +149,15 @@ inline bool AnyGreater(Floats a, Floats b) {
 }
 #if defined(__AVX512F__)
 inline Doubles Widen(Floats a) { return {_mm512_cvtps_pd(a.v)}; }
+inline Doubles WidenAt(const char* p) { return Widen(Floats::Load(p)); }
 #else
 inline Doubles Widen(Floats a) {
   return {_mm256_cvtps_pd(_mm256_castps256_ps128(a.v)),
           _mm256_cvtps_pd(_mm256_extractf128_ps(a.v, 1))};
+}
+inline Doubles WidenAt(const char* p) {  // without the step across the register's halves
+  const float* f = reinterpret_cast<const float*>(p);
+  return {_mm256_cvtps_pd(_mm_loadu_ps(f)), _mm256_cvtps_pd(_mm_loadu_ps(f + 4))};
 }
 #endif
 
@@ -206,6 +211,7 @@ inline bool AnyGreater(const Floats& a, const Floats& b) {
 inline Doubles Widen(const Floats& a) {
   return Each([&](int i) { return double{a.v[i]}; });
 }
+inline Doubles WidenAt(const char* p) { return Widen(Floats::Load(p)); }
 
 #endif
 

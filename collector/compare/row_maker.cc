@@ -127,15 +127,27 @@ std::string RowMaker::Mismatch(const AlignedRow& aligned) const {
   return "";
 }
 
+const RowLimits& RowMaker::LimitsAt(int32_t checkpoint, const RowPlace& place) {
+  KnownLimits& last = limits_[checkpoint];
+  const bool same = last.known && last.place.reference_dtype == place.reference_dtype &&
+                    last.place.candidate_dtype == place.candidate_dtype &&
+                    last.place.single_op == place.single_op &&
+                    last.place.stretch_layers == place.stretch_layers;
+  if (!same) last = {place, context_.profile->Limits(place), true};
+  return last.limits;
+}
+
 absl::Status RowMaker::Measure(const AlignedRow& aligned, v1::ComparisonRow* row) {
   const store::TensorRow& a = context_.alignment->reference[aligned.reference];
   const store::TensorRow& b = context_.alignment->candidate[aligned.candidate];
-  ASSIGN_OR_RETURN(const absl::string_view reference, reference_.ReadData(a));
-  ASSIGN_OR_RETURN(const absl::string_view candidate, candidate_.ReadData(b));
+  ASSIGN_OR_RETURN(const absl::string_view reference,
+                   reference_->Read(a.blob_id, a.offset, a.bytes));
+  ASSIGN_OR_RETURN(const absl::string_view candidate,
+                   candidate_->Read(b.blob_id, b.offset, b.bytes));
   const Payload left = {a.dtype, reference}, right = {b.dtype, candidate};
   const PairMetrics metrics = comparer_.Compare(left, right);
   SetMetrics(metrics, row);
-  RowPlace place = {row->checkpoint(), a.dtype, b.dtype};
+  RowPlace place = {context_.alignment->names[aligned.checkpoint], a.dtype, b.dtype};
   if (context_.stretches != nullptr) {
     const RowStretch& stretch = context_.stretches->Of(aligned);
     row->set_measured_from(stretch.measured_from);
@@ -143,7 +155,7 @@ absl::Status RowMaker::Measure(const AlignedRow& aligned, v1::ComparisonRow* row
     place.single_op = stretch.single_op;
     place.stretch_layers = stretch.layers;
   }
-  const RowLimits limits = context_.profile->Limits(place);
+  const RowLimits& limits = LimitsAt(aligned.checkpoint, place);
   row->set_floor_nmse(limits.floor_nmse);
   row->set_floor_multiples(metrics.nmse / limits.floor_nmse);
   row->set_verdict(VerdictOf(metrics.nmse, limits));

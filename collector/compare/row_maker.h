@@ -3,7 +3,10 @@
 #define PARITY_COLLECTOR_COMPARE_ROW_MAKER_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "collector/compare/alignment.h"
@@ -11,6 +14,7 @@
 #include "collector/compare/pair_metrics.h"
 #include "collector/compare/profile.h"
 #include "collector/compare/shadow_stretch.h"
+#include "collector/store/blob_reader.h"
 #include "collector/store/capture_reader.h"
 #include "parity/v1/collector.pb.h"
 
@@ -27,23 +31,41 @@ struct RowContext {
   const store::CaptureReader* candidate_shapes = nullptr;
 };
 
-// One thread's maker, with its own readers of the two captures.
+// One thread's maker, with a reader for each side's bytes.
 class RowMaker {
  public:
-  RowMaker(const RowContext& context, store::CaptureReader& reference,
-           store::CaptureReader& candidate)
-      : context_(context), reference_(reference), candidate_(candidate) {}
+  RowMaker(const RowContext& context, std::unique_ptr<store::BlobReader> reference,
+           std::unique_ptr<store::BlobReader> candidate)
+      : context_(context),
+        reference_(std::move(reference)),
+        candidate_(std::move(candidate)),
+        limits_(context.alignment->names.size()) {}
 
+  // REQUIRES: `row` is empty.
   absl::Status Make(const AlignedRow& aligned, v1::ComparisonRow* row);
+  // Ends the readers' transactions.
+  void Release() {
+    reference_->Release();
+    candidate_->Release();
+  }
 
  private:
   // Why the two cannot be paired; empty when they can.
   std::string Mismatch(const AlignedRow& aligned) const;
   absl::Status Measure(const AlignedRow& aligned, v1::ComparisonRow* row);
+  // The profile's limits, remembered: a checkpoint's place is nearly the same at every position.
+  const RowLimits& LimitsAt(int32_t checkpoint, const RowPlace& place);
+
+  struct KnownLimits {
+    RowPlace place;
+    RowLimits limits;
+    bool known = false;
+  };
 
   const RowContext& context_;
-  store::CaptureReader& reference_;
-  store::CaptureReader& candidate_;
+  const std::unique_ptr<store::BlobReader> reference_;
+  const std::unique_ptr<store::BlobReader> candidate_;
+  std::vector<KnownLimits> limits_;  // by checkpoint
   PairComparer comparer_;
 };
 

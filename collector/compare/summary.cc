@@ -36,7 +36,7 @@ bool IsMeasured(v1::RowVerdict verdict) {
          verdict == v1::ROW_VERDICT_DIVERGED || verdict == v1::ROW_VERDICT_INVALID;
 }
 
-void SummaryBuilder::Add(const v1::ComparisonRow& row) {
+void SummaryBuilder::Add(const v1::ComparisonRow& row, int32_t checkpoint) {
   switch (row.verdict()) {
     case v1::ROW_VERDICT_MATCH:
       summary_.set_match(summary_.match() + 1);
@@ -65,23 +65,33 @@ void SummaryBuilder::Add(const v1::ComparisonRow& row) {
   if (!summary_.has_worst() || row.floor_multiples() > summary_.worst().floor_multiples()) {
     *summary_.mutable_worst() = row;
   }
-  AddToStage(row);
+  AddToStage(row, PlaceOf(row, checkpoint));
   AddLogits(row);
 }
 
-void SummaryBuilder::AddToStage(const v1::ComparisonRow& row) {
+const SummaryBuilder::Place& SummaryBuilder::PlaceOf(const v1::ComparisonRow& row,
+                                                     int32_t checkpoint) {
+  if (static_cast<size_t>(checkpoint) >= places_.size()) places_.resize(checkpoint + 1);
+  Place& place = places_[checkpoint];
+  if (place.stage != nullptr) return place;
   const std::string label = checkpoint::StageLabel(row.checkpoint());
-  const auto [entry, added] = stages_.try_emplace({StageOrder(row.checkpoint()), label});
-  Stage& stage = entry->second;
+  place.stage = &stages_[{StageOrder(row.checkpoint()), label}];
+  place.stage->summary.set_stage(label);
+  place.layer = checkpoint::LayerOf(row.checkpoint());
+  return place;
+}
+
+void SummaryBuilder::AddToStage(const v1::ComparisonRow& row, const Place& place) {
+  Stage& stage = *place.stage;
   v1::StageSummary& summary = stage.summary;
-  if (added) summary.set_stage(label);
+  const bool first = summary.rows() == 0;
   summary.set_rows(summary.rows() + 1);
   stage.nmse_sum += row.nmse();
   // The enum rises from MATCH to INVALID.
   summary.set_verdict(std::max(summary.verdict(), row.verdict()));
-  if (!added && row.nmse() <= summary.max_nmse()) return;
+  if (!first && row.nmse() <= summary.max_nmse()) return;
   summary.set_max_nmse(row.nmse());
-  summary.set_worst_layer(checkpoint::LayerOf(row.checkpoint()));
+  summary.set_worst_layer(place.layer);
   summary.set_worst_position(row.position());
   summary.set_floor_nmse(row.floor_nmse());
 }

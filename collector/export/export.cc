@@ -125,7 +125,7 @@ absl::Status ExportCapture(store::CaptureStore& store, const v1::ExportRequest& 
   if (request.format() == v1::ExportRequest::FORMAT_CAPTURE_CSV) {
     return WriteCaptureCsv(*reader, filter, sink);
   }
-  filter.with_statistics = false;
+  filter.columns = store::RowFilter::Columns::kShape;
   return WriteCaptureJsonl(*reader, filter, request.max_values(), sink);
 }
 

@@ -29,7 +29,7 @@ store::RowFilter FilterOf(const store::CaptureReader& reader,
                           const v1::ReadCaptureRequest& request) {
   store::RowFilter filter;
   filter.first_position = request.first_position();
-  filter.with_statistics = false;
+  filter.columns = store::RowFilter::Columns::kShape;
   if (request.checkpoints().empty()) return filter;
   for (const store::CheckpointInfo& info : reader.checkpoints()) {
     filter.checkpoints.push_back(std::any_of(

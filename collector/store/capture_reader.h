@@ -16,8 +16,9 @@
 
 namespace parity::store {
 
-class Database;
 class BlobReader;
+class Database;
+class ScannedRow;
 
 struct CheckpointInfo {
   std::string name;
@@ -31,23 +32,27 @@ struct CheckpointInfo {
 struct TensorRow {
   int32_t position = 0;
   int32_t checkpoint = 0;  // index into CaptureReader::checkpoints()
-  int32_t shape = 0;       // index for CaptureReader::shape()
   v1::DType dtype = v1::DTYPE_UNSPECIFIED;
-  bool not_substituted = false;
   int64_t elements = 0;
   int64_t stored_elements = 0;
-  uint64_t checksum = 0;
   int64_t blob_id = 0;
   int64_t offset = 0;
   int64_t bytes = 0;
-  Statistics statistics;  // filled only when asked for
+  // From Columns::kShape on:
+  int32_t shape = 0;  // index for CaptureReader::shape()
+  bool not_substituted = false;
+  uint64_t checksum = 0;
+  // Columns::kAll:
+  Statistics statistics;
 };
 
 struct RowFilter {
   int32_t first_position = 0;
   int32_t last_position = std::numeric_limits<int32_t>::max();  // inclusive
   std::vector<bool> checkpoints;  // by index into checkpoints(); empty: all
-  bool with_statistics = true;
+  // What is read of a row: less is quicker.
+  enum class Columns { kPlace, kShape, kAll };
+  Columns columns = Columns::kAll;
 };
 
 // Used by one thread at a time; two readers run in parallel. Holds no read transaction between
@@ -56,7 +61,7 @@ struct RowFilter {
 class CaptureReader {
  public:
   // Use CaptureStore::OpenCapture.
-  CaptureReader(std::unique_ptr<Database> database, int64_t capture_id, std::string run,
+  CaptureReader(std::shared_ptr<Database> database, int64_t capture_id, std::string run,
                 v1::Capture capture, std::vector<CheckpointInfo> checkpoints,
                 std::vector<int64_t> checkpoint_ids);
   ~CaptureReader();
@@ -74,8 +79,10 @@ class CaptureReader {
   // The row's bytes; valid until the next ReadData of this reader. Rows that share a blob cost one
   // read when visited one after the other.
   absl::StatusOr<absl::string_view> ReadData(const TensorRow& row);
+  // A BlobReader::Ahead on this reader's connection, for rows of any capture in the file.
+  std::unique_ptr<BlobReader> ReadAhead() const;
 
-  // REQUIRES: `row` came from this reader.
+  // REQUIRES: `row` came from this reader, read with its shape.
   const std::vector<int64_t>& shape(const TensorRow& row) const { return shapes_[row.shape]; }
   // The row as it was sent, with or without its bytes.
   absl::StatusOr<v1::Tensor> ToTensor(const TensorRow& row, bool with_data);
@@ -84,8 +91,10 @@ class CaptureReader {
 
  private:
   absl::StatusOr<int32_t> InternShape(absl::string_view text, int32_t guess);
+  // Fills all but the checkpoint, which is known.
+  absl::Status ReadRow(const ScannedRow& columns, const RowFilter& filter, TensorRow& row);
 
-  std::unique_ptr<Database> database_;
+  std::shared_ptr<Database> database_;
   std::unique_ptr<BlobReader> blobs_;  // after database_: goes first
   const int64_t capture_id_;
   const std::string run_;
@@ -94,6 +103,7 @@ class CaptureReader {
   const std::vector<int64_t> checkpoint_ids_;  // row ids, parallel to checkpoints_
   std::vector<std::vector<int64_t>> shapes_;
   std::vector<std::string> shape_texts_;  // parallel to shapes_
+  std::vector<int32_t> last_shapes_;      // of each checkpoint, -1: none yet; it rarely changes
 };
 
 }  // namespace parity::store

@@ -112,6 +112,11 @@ absl::StatusOr<std::unique_ptr<CaptureReader>> CaptureStore::OpenCapture(
                                          std::move(checkpoints.second));
 }
 
+absl::StatusOr<std::unique_ptr<BlobReader>> CaptureStore::OpenBlobs() const {
+  ASSIGN_OR_RETURN(std::unique_ptr<Database> database, OpenForReading(path_));
+  return std::make_unique<BlobReader>(std::move(database));
+}
+
 absl::StatusOr<BegunCapture> CaptureStore::BeginCapture(absl::string_view run,
                                                         absl::string_view team,
                                                         const v1::Provenance& provenance,

@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "collector/store/append.h"
+#include "collector/store/blob_reader.h"
 #include "collector/store/capture_reader.h"
 #include "collector/store/tensor_batch.h"
 #include "parity/v1/checkpoint.pb.h"
@@ -68,6 +69,8 @@ class CaptureStore {
   // of its own.
   absl::StatusOr<std::unique_ptr<CaptureReader>> OpenCapture(absl::string_view run,
                                                              absl::string_view team) const;
+  // Reads tensors' bytes on a connection of its own.
+  absl::StatusOr<std::unique_ptr<BlobReader>> OpenBlobs() const;
 
   // --- Writing a capture frame by frame ---
 

@@ -23,8 +23,9 @@ constexpr char kNewFile[] = "PRAGMA page_size = 65536; PRAGMA auto_vacuum = INCR
 constexpr char kWriterSettings[] =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
     "PRAGMA journal_size_limit = 335544320; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536";
-constexpr char kReaderSettings[] =
-    "PRAGMA query_only = ON; PRAGMA mmap_size = 2147418112; PRAGMA cache_size = -8192";
+// Readers copy pages through a cache that fits the processor's: to map the file costs more, in page
+// faults, and a file cut short by another program would kill the process.
+constexpr char kReaderSettings[] = "PRAGMA query_only = ON; PRAGMA cache_size = -1024";
 
 struct Identity {
   int64_t application_id = 0;

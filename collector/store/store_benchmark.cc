@@ -113,7 +113,7 @@ void ReadAll(const CaptureStore& store, const std::string& team) {
   const auto reader = store.OpenCapture("bench", team);
   ASSERT_TRUE(reader.ok()) << reader.status();
   RowFilter filter;
-  filter.with_statistics = false;
+  filter.columns = RowFilter::Columns::kShape;
   const auto rows = (*reader)->ReadTensors(filter);
   ASSERT_TRUE(rows.ok());
   const double rows_seconds = ThreadCpuSeconds() - start;
