@@ -1,6 +1,9 @@
 #include "tests/testing/gguf_writer.h"
 
 #include <glog/logging.h>
+#ifndef __FLT16_MANT_DIG__
+#include <immintrin.h>
+#endif
 
 #include <algorithm>
 #include <bit>
@@ -80,11 +83,20 @@ uint16_t Bfloat16FromFloat(float value) {
 
 }  // namespace
 
+#ifdef __FLT16_MANT_DIG__
 uint16_t HalfFromFloat(float value) {
   return std::bit_cast<uint16_t>(static_cast<_Float16>(value));
 }
 
 float FloatFromHalf(uint16_t half) { return static_cast<float>(std::bit_cast<_Float16>(half)); }
+#else  // Clang before 15, which the fuzzers are built with: the instructions that _Float16 stands
+       // for
+__attribute__((target("f16c"))) uint16_t HalfFromFloat(float value) {
+  return _cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT);
+}
+
+__attribute__((target("f16c"))) float FloatFromHalf(uint16_t half) { return _cvtsh_ss(half); }
+#endif
 
 std::string EncodeValues(kernels::DType dtype, absl::Span<const float> values) {
   std::string out;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "kernels/half.h"
 #include "proto/status/status_macros.h"
 #include "worker/model/family.h"
 #include "worker/model/gguf_parser.h"
@@ -453,14 +454,9 @@ std::vector<float> VectorValues(const TensorInfo& tensor) {
     }
     uint16_t half;
     std::memcpy(&half, tensor.bytes.data() + 2 * i, 2);
-    if (static_cast<kernels::DType>(tensor.ggml_type) == kernels::DType::kBF16) {
-      const uint32_t bits = uint32_t{half} << 16;
-      std::memcpy(&values[i], &bits, 4);
-    } else {
-      _Float16 value;
-      std::memcpy(&value, &half, 2);
-      values[i] = static_cast<float>(value);
-    }
+    values[i] = static_cast<kernels::DType>(tensor.ggml_type) == kernels::DType::kBF16
+                    ? kernels::Bf16ToFloat(half)
+                    : kernels::HalfToFloat(half);
   }
   return values;
 }
