@@ -73,6 +73,28 @@ def test_a_served_worker_streams_text_and_captures():
         assert stop(worker) == 0
 
 
+def test_calls_served_together_have_the_bits_they_have_alone():
+    prompts = ["1,2,3,4,5,6,7,8", "9", "40,41,42", ",".join(str(3 * i) for i in range(60))]
+
+    def arguments(worker, number, team):
+        return [PARITY, "generate", "--worker", worker, "--tokens", prompts[number], "--max-tokens", "24",
+                "--ignore-eos", "--capture", "full", "--run", "r{}".format(number), "--team", team]
+
+    with place() as here:
+        model = here.tiny_model("--type", "Q8_0")
+        _, collector = here.collector()
+        _, worker = here.worker(model, "--engine", "cpu", "--collector", collector)
+        alone = [run(*arguments(worker, number, "alone")).stdout for number in range(4)]
+        together = [subprocess.Popen(arguments(worker, number, "together"), stdout=subprocess.PIPE, text=True)
+                    for number in range(4)]
+        here.processes.extend(together)
+        assert [process.communicate(timeout=120)[0] for process in together] == alone
+        for number in range(4):
+            table = rows("--collector", collector, "r{}".format(number), "--reference", "alone",
+                         "--candidate", "together", expect=0)
+            assert table and all(row["bit_identical"] for row in table)
+
+
 def test_generation_outlives_a_collector_that_is_killed():
     with place() as here:
         model = here.tiny_model(*LONG)
