@@ -1,5 +1,10 @@
 // Decode and prefill rates of our CPU engine beside libllama's, in one process, turn by turn;
 // medians of the rounds.
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -27,11 +32,35 @@ struct Settings {
   int rounds = 5;
   int prefill_tokens = 256;
   int decode_tokens = 64;
+  int busy = 0;
 };
 
 struct Rates {
   double prefill;  // tokens a second
   double decode;
+};
+
+// Processes that each keep a core busy while it lives.
+class BusyNeighbours {
+ public:
+  explicit BusyNeighbours(int count) {
+    for (int i = 0; i < count; ++i) {
+      const pid_t pid = fork();
+      if (pid == 0) Spin();
+      if (pid > 0) pids_.push_back(pid);
+    }
+  }
+  ~BusyNeighbours() {
+    for (const pid_t pid : pids_) kill(pid, SIGKILL);
+    for (const pid_t pid : pids_) waitpid(pid, nullptr, 0);
+  }
+
+ private:
+  [[noreturn]] static void Spin() {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (volatile uint64_t turns = 0;;) turns = turns + 1;
+  }
+  std::vector<pid_t> pids_;
 };
 
 double SecondsSince(std::chrono::steady_clock::time_point start) {
@@ -107,6 +136,7 @@ absl::Status Compare(const Settings& settings, int threads) {
 }
 
 absl::Status Run(const Settings& settings) {
+  const BusyNeighbours neighbours(settings.busy);  // before there are threads
   std::printf(
       "| tokens/s, median of %d alternating rounds | cpu | libllama | ratio |\n|---|---|---|---|\n",
       settings.rounds);
@@ -125,6 +155,7 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", settings.rounds, "Rounds");
   app.add_option("--prefill", settings.prefill_tokens, "Tokens of the prompt");
   app.add_option("--decode", settings.decode_tokens, "Tokens to decode");
+  app.add_option("--busy", settings.busy, "Processes that spin beside the engines");
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = parity::Run(settings);
   if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
