@@ -28,12 +28,8 @@ TEST(DTypeTest, IdsAndNamesAreFoundOnceEach) {
   EXPECT_EQ(FindDType(0xffffffffu), nullptr);
 }
 
-TEST(DTypeTest, ComputableTypesAreThoseWithProducts) {
-  std::set<std::string> names;
-  for (const DTypeTraits& traits : AllDTypes()) {
-    if (traits.computable) names.insert(traits.name);
-  }
-  EXPECT_EQ(names, (std::set<std::string>{"BF16", "F16", "F32", "Q4_0", "Q4_1", "Q8_0"}));
+TEST(DTypeTest, EveryTypeOfTheTableHasProducts) {
+  for (const DTypeTraits& traits : AllDTypes()) EXPECT_TRUE(traits.computable) << traits.name;
 }
 
 TEST(DTypeDeathTest, ARowIsWholeBlocks) { EXPECT_DEATH(RowBytes(DType::kQ4_0, 33), "Q4_0"); }

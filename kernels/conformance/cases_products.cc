@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "kernels/conformance/cases.h"
 #include "kernels/conformance/fixtures.h"
 #include "kernels/reference/dequantize.h"
@@ -20,7 +21,13 @@ struct Shape {
 // Less than one group of output rows, several and a rest; one block, many, an odd number.
 constexpr Shape kBlockShapes[] = {
     {1, 1, 32}, {3, 17, 96}, {7, 33, 544}, {2, 64, 1536}, {19, 5, 64}};
+constexpr Shape kSuperShapes[] = {
+    {1, 1, 256}, {3, 17, 768}, {7, 33, 512}, {2, 64, 2304}, {19, 5, 256}};
 constexpr Shape kFloatShapes[] = {{1, 1, 1}, {3, 17, 33}, {2, 5, 7}, {5, 65, 577}, {9, 16, 64}};
+
+bool HasMinima(DType dtype) {
+  return dtype == DType::kQ2_K || dtype == DType::kQ4_K || dtype == DType::kQ5_K;
+}
 
 // sum |w||x| of one output: the size that rounding errors are relative to.
 double Magnitude(const WeightSource& weight, int64_t row, const ReferenceActivations& x) {
@@ -29,11 +36,16 @@ double Magnitude(const WeightSource& weight, int64_t row, const ReferenceActivat
              weight.cols, w.data());
   double sum = 0;
   if (x.sums.empty()) {
-    for (int64_t k = 0; k < weight.cols; ++k) sum += std::fabs(w[k] * x.values[k]);
+    // The K-quants with minima take them off scaled codes: each may be larger than the weight that
+    // they leave, by at most the minimum, and random blocks have minima <= 63 * 2^-8.
+    const double minimum = HasMinima(weight.dtype) ? 63 * 0x1p-8 : 0;
+    for (int64_t k = 0; k < weight.cols; ++k) {
+      sum += (std::fabs(w[k]) + 2 * minimum) * std::fabs(x.values[k]);
+    }
     return sum;
   }
-  // Q4_1 adds d q x and m s: each may be larger than their sum. The block's largest |w| and |m| <=
-  // |w| of q = 0 bound both.
+  // Q4_1 and Q5_1 add d q x and m s: each may be larger than their sum. The block's largest |w| and
+  // |m| <= |w| of q = 0 bound both.
   for (size_t b = 0; b < x.sums.size(); ++b) {
     double most = 0, activations = std::fabs(x.sums[b]);
     for (int64_t k = static_cast<int64_t>(b) * 32; k < static_cast<int64_t>(b + 1) * 32; ++k) {
@@ -71,8 +83,7 @@ std::vector<float> RunProduct(const Product& p, Backend& backend, int64_t at_onc
 
 // native: k float additions in a row, each off by at most kUnit of a partial sum <= the magnitude,
 // in random directions: sqrt(k) of them, twice for safety, and a few for the scales. f32: one
-// rounding on either side, weights rounded to float where the file's d q + m is not one (Q4_1), and
-// double sums.
+// rounding on either side, weights rounded to float as everywhere, and double sums.
 std::vector<double> ProductBounds(const Product& p, Numerics numerics,
                                   const std::vector<float>& expected) {
   std::vector<double> bounds;
@@ -88,8 +99,7 @@ std::vector<double> ProductBounds(const Product& p, Numerics numerics,
       if (numerics == Numerics::kNative) {
         bounds.push_back((4 + 2 * std::sqrt(additions)) * kUnit * magnitude);
       } else {
-        const double weights = p.dtype == DType::kQ4_1 ? 2 * kUnit : 0;
-        bounds.push_back(rounded + (weights + 1e-13) * magnitude);
+        bounds.push_back(rounded + 1e-13 * magnitude);
       }
     }
   }
@@ -109,7 +119,7 @@ Case ProductCase(DType dtype, Shape shape, uint32_t seed) {
 }
 
 Case EmbedCase(DType dtype, uint32_t seed) {
-  const int64_t vocabulary = 37, width = 96;
+  const int64_t vocabulary = 37, width = Traits(dtype).block_elements == 256 ? 768 : 96;
   const std::vector<uint8_t> bytes = RandomWeight(dtype, vocabulary, width, seed);
   const std::vector<int32_t> ids = {0, 36, 5, 5, 17, 1};
   return {absl::StrCat("Embed_", Traits(dtype).name), static_cast<int64_t>(ids.size()),
@@ -138,7 +148,10 @@ std::vector<Case> ProductCases() {
   for (const DTypeTraits& traits : AllDTypes()) {
     if (!traits.computable) continue;
     cases.push_back(EmbedCase(traits.dtype, seed += 2));
-    for (const Shape& shape : traits.block_elements == 1 ? kFloatShapes : kBlockShapes) {
+    const absl::Span<const Shape> shapes = traits.block_elements == 1    ? kFloatShapes
+                                           : traits.block_elements == 32 ? kBlockShapes
+                                                                         : kSuperShapes;
+    for (const Shape& shape : shapes) {
       cases.push_back(ProductCase(traits.dtype, shape, seed += 2));
     }
   }

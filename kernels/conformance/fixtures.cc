@@ -13,14 +13,34 @@
 namespace parity::kernels::conformance {
 namespace {
 
-// Byte offsets of a block's halves (scales and minima); the other bytes may be anything.
-std::vector<int> HalvesOf(DType dtype) {
+// A half in a block (a scale, or what minima are multiplied with) and the largest it may be; the
+// other bytes may be anything.
+struct HalfAt {
+  int at;
+  float most;
+};
+
+// The scales of the K-quants' sub-blocks are integers up to 128 besides.
+std::vector<HalfAt> HalvesOf(DType dtype) {
+  constexpr float kScale = 0x1p-5f, kSuperScale = 0x1p-11f, kSuperMinimum = 0x1p-8f;
   switch (dtype) {
     case DType::kQ4_0:
+    case DType::kQ5_0:
     case DType::kQ8_0:
-      return {0};
+    case DType::kIQ4_NL:
+      return {{0, kScale}};
     case DType::kQ4_1:
-      return {0, 2};
+    case DType::kQ5_1:
+      return {{0, kScale}, {2, kScale}};
+    case DType::kQ2_K:
+      return {{80, kSuperScale}, {82, kSuperMinimum}};
+    case DType::kQ3_K:
+      return {{108, kSuperScale}};
+    case DType::kQ4_K:
+    case DType::kQ5_K:
+      return {{0, kSuperScale}, {2, kSuperMinimum}};
+    case DType::kQ6_K:
+      return {{208, kSuperScale}};
     default:
       return {};
   }
@@ -57,15 +77,17 @@ std::vector<uint8_t> RandomWeight(DType dtype, int64_t rows, int64_t cols, uint3
     }
     return bytes;
   }
-  const std::vector<int> halves = HalvesOf(dtype);
-  CHECK(!halves.empty()) << traits.name;
+  const std::vector<HalfAt> halves = HalvesOf(dtype);
+  CHECK(!halves.empty() || dtype == DType::kMXFP4) << traits.name;
   for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
   for (size_t block = 0; block < bytes.size(); block += traits.block_bytes) {
-    for (int at : halves) {
-      const float scale = (static_cast<float>(random() >> 8) * 0x1p-23f - 1.0f) * 0x1p-5f;
-      const uint16_t half = FloatToHalf(scale);
-      std::memcpy(bytes.data() + block + at, &half, 2);
+    for (const HalfAt& half : halves) {
+      const float scale = (static_cast<float>(random() >> 8) * 0x1p-23f - 1.0f) * half.most;
+      const uint16_t bits = FloatToHalf(scale);
+      std::memcpy(bytes.data() + block + half.at, &bits, 2);
     }
+    // An exponent: 2^-10 to 2^-7, of doubled values.
+    if (dtype == DType::kMXFP4) bytes[block] = static_cast<uint8_t>(118 + bytes[block] % 4);
   }
   return bytes;
 }

@@ -18,7 +18,8 @@ inline constexpr double kUnit = 0x1p-24;
 // Values uniform in [-scale, scale). The same seed gives the same values everywhere.
 std::vector<float> RandomFloats(int64_t count, uint32_t seed, float scale = 1.0f);
 
-// A weight's bytes: random blocks with finite scales of either sign around 2^-6.
+// A weight's bytes: random blocks with finite scales of either sign, around 2^-6 for types of 32
+// columns and such that no value reaches 16.
 std::vector<uint8_t> RandomWeight(DType dtype, int64_t rows, int64_t cols, uint32_t seed);
 
 // A matrix in a backend's memory.

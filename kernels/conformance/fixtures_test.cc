@@ -43,10 +43,10 @@ TEST(RandomWeightTest, EveryValueIsFinite) {
   const auto backend = CreateReferenceBackend(Numerics::kF32);
   for (const DTypeTraits& traits : AllDTypes()) {
     if (!traits.computable) continue;
-    const std::vector<uint8_t> bytes = RandomWeight(traits.dtype, 2, 64, 3);
-    auto weight = backend->LoadWeight({"w", traits.dtype, 2, 64, bytes});
+    const std::vector<uint8_t> bytes = RandomWeight(traits.dtype, 2, 256, 3);
+    auto weight = backend->LoadWeight({"w", traits.dtype, 2, 256, bytes});
     ASSERT_TRUE(weight.ok()) << weight.status();
-    const DeviceMatrix out(*backend, 2, 64);
+    const DeviceMatrix out(*backend, 2, 256);
     backend->Embed(**weight, {0, 1}, out.all());
     for (float v : out.Read()) EXPECT_LT(std::fabs(v), 16.0f) << traits.name;
   }

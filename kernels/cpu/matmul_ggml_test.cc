@@ -54,6 +54,18 @@ std::vector<float> GgmlMatMul(ggml_type type, const std::vector<uint8_t>& weight
   return result;
 }
 
+// At least `cols` columns, in whole blocks.
+int64_t Whole(DType dtype, int64_t cols) {
+  const int64_t block = Traits(dtype).block_elements;
+  return (cols + block - 1) / block * block;
+}
+
+std::vector<DType> Everything() {
+  std::vector<DType> types;
+  for (const DTypeTraits& traits : AllDTypes()) types.push_back(traits.dtype);
+  return types;
+}
+
 double Nmse(const std::vector<float>& a, const std::vector<float>& b) {
   double difference = 0, power = 0;
   for (size_t i = 0; i < a.size(); ++i) {
@@ -71,8 +83,9 @@ class MatMulGgmlTest : public testing::TestWithParam<DType> {};
 // together. One flipped rounding of an activation is about 1e-6.
 TEST_P(MatMulGgmlTest, NativeProductsAreGgmls) {
   const ggml_type type = static_cast<ggml_type>(GetParam());
-  const int64_t rows = 96;
-  for (int64_t cols : {64, 576, 1536}) {
+  const int64_t rows = 24;
+  for (int64_t least : {64, 576, 1536}) {
+    const int64_t cols = Whole(GetParam(), least);
     for (int64_t tokens : {1, 2, 9, 64}) {
       const std::vector<float> values = Normal(rows * cols, 1), x = Normal(tokens * cols, 2);
       std::vector<uint8_t> bytes(rows * RowBytes(GetParam(), cols));
@@ -93,15 +106,17 @@ TEST_P(MatMulGgmlTest, NativeProductsAreGgmls) {
 
 // Activations that all lie on the borders between two integers: the last bit of the inverse scale
 // decides each of them, so ours is ggml's and the planted one is seen. On normal values it flips
-// about one of 200,000.
+// about one of 200,000. Their signs alternate, or the minima would cancel most of the sums.
 TEST_P(MatMulGgmlTest, BorderlineActivationsTellAPlantedInverseScale) {
   const ggml_type type = static_cast<ggml_type>(GetParam());
   if (Traits(GetParam()).block_elements == 1) GTEST_SKIP() << "activations are not quantised";
   const int64_t rows = 32, cols = 1536;
-  const std::vector<float> values = Normal(rows * cols, 4), largest = Normal(cols / 32, 5);
+  const int64_t block = Traits(GetParam()).block_elements;
+  const std::vector<float> values = Normal(rows * cols, 4), largest = Normal(cols / block, 5);
   std::vector<float> x(cols);
   for (int64_t k = 0; k < cols; ++k) {
-    x[k] = largest[k / 32] * (k % 32 == 0 ? 1.0f : static_cast<float>(2 * (k % 32) + 1) / 254.0f);
+    const float border = static_cast<float>(2 * (k % 32) + 1) / 254.0f;
+    x[k] = largest[k / block] * (k % 32 == 0 ? 1.0f : k % 2 == 0 ? border : -border);
   }
   std::vector<uint8_t> bytes(rows * RowBytes(GetParam(), cols));
   ggml_quantize_chunk(type, values.data(), bytes.data(), 0, rows, cols, nullptr);
@@ -127,7 +142,7 @@ TEST_P(MatMulGgmlTest, BorderlineActivationsTellAPlantedInverseScale) {
 // Every value a packed row stands for is what libggml reads from the same bytes.
 TEST_P(MatMulGgmlTest, DequantizedRowsAreGgmls) {
   const ggml_type type = static_cast<ggml_type>(GetParam());
-  const int64_t cols = 576;
+  const int64_t cols = 768;
   const std::vector<float> values = Normal(cols, 3);
   std::vector<uint8_t> bytes(RowBytes(GetParam(), cols));
   ggml_quantize_chunk(type, values.data(), bytes.data(), 0, 1, cols, nullptr);
@@ -145,9 +160,7 @@ TEST_P(MatMulGgmlTest, DequantizedRowsAreGgmls) {
   EXPECT_EQ(ours, theirs);
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, MatMulGgmlTest,
-                         testing::Values(DType::kF32, DType::kF16, DType::kBF16, DType::kQ4_0,
-                                         DType::kQ4_1, DType::kQ8_0),
+INSTANTIATE_TEST_SUITE_P(Types, MatMulGgmlTest, testing::ValuesIn(Everything()),
                          [](const testing::TestParamInfo<DType>& info) {
                            return std::string(Traits(info.param).name);
                          });

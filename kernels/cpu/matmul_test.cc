@@ -10,14 +10,17 @@
 #include <string>
 #include <vector>
 
+#include "kernels/conformance/fixtures.h"
 #include "kernels/cpu/product.h"
 #include "kernels/half.h"
+#include "kernels/reference/reference_product.h"
 
 namespace parity::kernels {
 namespace {
 
-constexpr DType kTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16,
-                            DType::kQ4_0, DType::kQ4_1, DType::kQ8_0};
+// The types that the oracle written here knows; the conformance suite has one for all.
+constexpr DType kOracleTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16,
+                                  DType::kQ4_0, DType::kQ4_1, DType::kQ8_0};
 constexpr Numerics kBoth[] = {Numerics::kNative, Numerics::kF32};
 
 struct Problem {
@@ -26,31 +29,16 @@ struct Problem {
   std::vector<float> x;  // [tokens, cols]
 };
 
-void Put16(uint8_t* out, uint16_t bits) { std::memcpy(out, &bits, 2); }
-
-// Random blocks with random halves of either sign as scales, and every byte value among the
-// quantised ones.
-std::vector<uint8_t> RandomWeight(DType dtype, int64_t rows, int64_t cols, std::mt19937& random) {
-  std::normal_distribution<float> normal;
-  std::vector<uint8_t> bytes(rows * RowBytes(dtype, cols));
-  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
-  const int step = Traits(dtype).block_bytes;
-  for (size_t i = 0; i < bytes.size(); i += step) {
-    const float value = normal(random);
-    if (dtype == DType::kF32) {
-      std::memcpy(bytes.data() + i, &value, 4);
-    } else {
-      Put16(bytes.data() + i, dtype == DType::kBF16 ? FloatToBf16(value) : FloatToHalf(value));
-    }
-    if (dtype == DType::kQ4_1) Put16(bytes.data() + i + 2, FloatToHalf(normal(random)));
-  }
-  return bytes;
+// At least `cols` columns, in whole blocks.
+int64_t Whole(DType dtype, int64_t cols) {
+  const int64_t block = Traits(dtype).block_elements;
+  return (cols + block - 1) / block * block;
 }
 
 Problem MakeProblem(DType dtype, int64_t rows, int64_t cols, int64_t tokens) {
   std::mt19937 random(static_cast<uint32_t>(rows * 1000 + cols * 10 + tokens));
   Problem problem;
-  problem.bytes = RandomWeight(dtype, rows, cols, random);
+  problem.bytes = conformance::RandomWeight(dtype, rows, cols, random());
   auto weight =
       PackWeight({.name = "w", .dtype = dtype, .rows = rows, .cols = cols, .bytes = problem.bytes},
                  Numerics::kNative);
@@ -143,7 +131,7 @@ void ExpectNearOracle(const Problem& problem, Numerics numerics, const std::vect
 }
 
 TEST(MatMulTest, AgreesWithADoubleOracle) {
-  for (DType dtype : kTypes) {
+  for (DType dtype : kOracleTypes) {
     for (Numerics numerics : kBoth) {
       for (int64_t cols : {32, 96, 576, 1536}) {
         const Problem problem = MakeProblem(dtype, 37, cols, 3);
@@ -201,12 +189,13 @@ std::vector<NamedProduct> Products() {
 TEST(MatMulTest, EveryPathGivesTheScalarPathsBits) {
   const std::vector<NamedProduct> products = Products();
   if (products.empty()) GTEST_SKIP() << "this machine has no AVX2: there is one path";
-  for (DType dtype : kTypes) {
+  for (const DTypeTraits& traits : AllDTypes()) {
+    const DType dtype = traits.dtype;
     for (Numerics numerics : kBoth) {
       for (int64_t rows : {1, 3, 15, 16, 17, 33}) {
         for (int64_t cols : {32, 64, 96, 576}) {
           const int64_t tokens = 1 + (rows + cols / 32) % 9;
-          const Problem problem = MakeProblem(dtype, rows, cols, tokens);
+          const Problem problem = MakeProblem(dtype, rows, Whole(dtype, cols), tokens);
           const std::vector<float> scalar = Product(problem, SimdPath::kScalar, numerics);
           for (const NamedProduct& product : products) {
             EXPECT_TRUE(SameBits(scalar, Product(problem, BestSimdPath(), numerics, 1,
@@ -221,10 +210,11 @@ TEST(MatMulTest, EveryPathGivesTheScalarPathsBits) {
 }
 
 TEST(MatMulTest, EveryTokenCountGivesTheScalarPathsBits) {
-  for (DType dtype : kTypes) {
+  for (const DTypeTraits& traits : AllDTypes()) {
+    const DType dtype = traits.dtype;
     for (Numerics numerics : kBoth) {
       for (int64_t tokens = 1; tokens <= 17; ++tokens) {
-        const Problem problem = MakeProblem(dtype, 18, 64, tokens);
+        const Problem problem = MakeProblem(dtype, 18, Whole(dtype, 64), tokens);
         const std::vector<float> scalar = Product(problem, SimdPath::kScalar, numerics);
         for (const NamedProduct& product : Products()) {
           EXPECT_TRUE(SameBits(
@@ -236,27 +226,47 @@ TEST(MatMulTest, EveryTokenCountGivesTheScalarPathsBits) {
   }
 }
 
-// The extremes: weights of -128 and 127, activations of +-127 throughout, where sums would saturate
-// if they could.
+// Every byte of a weight but its halves (and MXFP4's exponent) set to `pattern`.
+void FillCodes(DType dtype, int pattern, std::vector<uint8_t>& bytes) {
+  const bool two = dtype == DType::kQ4_1 || dtype == DType::kQ5_1 || dtype == DType::kQ4_K ||
+                   dtype == DType::kQ5_K || dtype == DType::kQ2_K;
+  const int header = dtype == DType::kMXFP4 ? 1 : two ? 4 : 2;
+  const bool last = dtype == DType::kQ2_K || dtype == DType::kQ3_K || dtype == DType::kQ6_K;
+  const int step = Traits(dtype).block_bytes;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const int at = static_cast<int>(i) % step;
+    if (last ? at < step - header : at >= header) bytes[i] = static_cast<uint8_t>(pattern);
+  }
+}
+
+// The extremes: the largest and smallest weights and scales that the bytes can hold, activations of
+// +-127 throughout, where sums would saturate if they could. The oracle's sums are exact; a float
+// product rounds each block's integers and adds a few of them.
 TEST(MatMulTest, ExtremeIntegersDoNotSaturate) {
-  for (DType dtype : {DType::kQ4_0, DType::kQ4_1, DType::kQ8_0}) {
+  for (const DTypeTraits& traits : AllDTypes()) {
+    if (traits.block_elements == 1) continue;
     for (int pattern : {0x00, 0x7f, 0x80, 0xff, 0x0f, 0xf0}) {
       for (float sign : {1.0f, -1.0f}) {
-        Problem problem = MakeProblem(dtype, 16, 64, 5);
-        for (size_t i = 0; i < problem.bytes.size(); ++i) {
-          const int header = dtype == DType::kQ4_1 ? 4 : 2;
-          if (static_cast<int>(i) % Traits(dtype).block_bytes >= header) problem.bytes[i] = pattern;
-        }
-        problem.weight = *PackWeight(
-            {.name = "w", .dtype = dtype, .rows = 16, .cols = 64, .bytes = problem.bytes},
-            Numerics::kNative);
+        const int64_t cols = Whole(traits.dtype, 64);
+        Problem problem = MakeProblem(traits.dtype, 16, cols, 5);
+        FillCodes(traits.dtype, pattern, problem.bytes);
+        const WeightSource source = {
+            .name = "w", .dtype = traits.dtype, .rows = 16, .cols = cols, .bytes = problem.bytes};
+        problem.weight = *PackWeight(source, Numerics::kNative);
         for (float& x : problem.x) x = sign;
         const std::vector<float> scalar = Product(problem, SimdPath::kScalar, Numerics::kNative);
-        ExpectNearOracle(problem, Numerics::kNative, scalar);
+        const ReferenceActivations x =
+            PrepareActivations(traits.dtype, Numerics::kNative, problem.x.data(), cols);
+        // What scales and minima make of one column at most: |d| 2^-5 128, twice.
+        const double magnitude = 2 * static_cast<double>(cols) * 0x1p-5 * 128;
+        for (int r = 0; r < 16; ++r) {
+          EXPECT_NEAR(scalar[r], ReferenceProduct(source, r, x), 8 * 0x1p-24 * magnitude)
+              << traits.name << " pattern " << pattern;
+        }
         for (const NamedProduct& product : Products()) {
           EXPECT_TRUE(SameBits(scalar, Product(problem, BestSimdPath(), Numerics::kNative, 1,
-                                               product.find(dtype, Numerics::kNative))))
-              << product.name << " " << Traits(dtype).name << " pattern " << pattern;
+                                               product.find(traits.dtype, Numerics::kNative))))
+              << product.name << " " << traits.name << " pattern " << pattern;
         }
       }
     }
@@ -264,9 +274,10 @@ TEST(MatMulTest, ExtremeIntegersDoNotSaturate) {
 }
 
 TEST(MatMulTest, BitsDoNotDependOnThreadsOrOnOtherTokens) {
-  for (DType dtype : kTypes) {
+  for (const DTypeTraits& traits : AllDTypes()) {
+    const DType dtype = traits.dtype;
     for (Numerics numerics : kBoth) {
-      const int64_t rows = 100, cols = 576, tokens = 300;  // several token blocks
+      const int64_t rows = 100, cols = Whole(dtype, 576), tokens = 300;  // several token blocks
       const Problem problem = MakeProblem(dtype, rows, cols, tokens);
       const std::vector<float> together = Product(problem, BestSimdPath(), numerics);
       for (int threads : {2, 3}) {
@@ -285,10 +296,12 @@ TEST(MatMulTest, BitsDoNotDependOnThreadsOrOnOtherTokens) {
 }
 
 TEST(MatMulTest, NotFiniteActivationsAreSeenInTheirOwnRowOnly) {
-  for (DType dtype : kTypes) {
+  for (const DTypeTraits& traits : AllDTypes()) {
+    const DType dtype = traits.dtype;
     for (Numerics numerics : kBoth) {
-      Problem problem = MakeProblem(dtype, 20, 64, 3);
-      problem.x[64 + 5] = std::numeric_limits<float>::quiet_NaN();
+      const int64_t cols = Whole(dtype, 64);
+      Problem problem = MakeProblem(dtype, 20, cols, 3);
+      problem.x[cols + 5] = std::numeric_limits<float>::quiet_NaN();
       const std::vector<float> out = Product(problem, BestSimdPath(), numerics);
       for (int i = 0; i < 60; ++i) EXPECT_EQ(std::isnan(out[i]), i / 20 == 1) << i;
     }

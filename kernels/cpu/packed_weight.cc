@@ -83,13 +83,12 @@ PackedWeight::PackedWeight(const WeightSource& source, const WeightLayout& layou
       blocks_(DivideUp(source.cols, layout.block_columns)) {}
 
 absl::StatusOr<std::unique_ptr<PackedWeight>> PackWeight(const WeightSource& source,
-                                                         Numerics /*numerics*/) {
+                                                         Numerics /*numerics*/, ThreadPool* pool) {
   const WeightLayout* layout = FindWeightLayout(source.dtype);
   if (layout == nullptr) {
-    const DTypeTraits* traits = FindDType(static_cast<uint32_t>(source.dtype));
-    return absl::UnimplementedError(
-        absl::StrCat("tensor ", source.name, ": the cpu engine has no product for type ",
-                     traits != nullptr ? traits->name : absl::StrCat(source.dtype)));
+    return absl::UnimplementedError(absl::StrCat("tensor ", source.name,
+                                                 ": the cpu engine has no product for type ",
+                                                 static_cast<uint32_t>(source.dtype)));
   }
   if (absl::Status status = CheckShape(source); !status.ok()) return status;
   std::unique_ptr<PackedWeight> weight(new PackedWeight(source, *layout));
@@ -99,9 +98,16 @@ absl::StatusOr<std::unique_ptr<PackedWeight>> PackWeight(const WeightSource& sou
     return absl::ResourceExhaustedError(
         absl::StrCat("tensor ", source.name, ": no memory for ", weight->bytes_, " bytes"));
   }
-  for (int64_t g = 0; g < weight->groups(); ++g) {
-    PackGroup(source, *layout, g, weight->blocks(),
-              weight->data_.get() + g * weight->group_bytes());
+  const auto pack = [&](int64_t begin, int64_t end, int /*thread*/) {
+    for (int64_t g = begin; g < end; ++g) {
+      PackGroup(source, *layout, g, weight->blocks(),
+                weight->data_.get() + g * weight->group_bytes());
+    }
+  };
+  if (pool == nullptr) {
+    pack(0, weight->groups(), 0);
+  } else {
+    pool->Run(weight->groups(), pack);
   }
   return weight;
 }

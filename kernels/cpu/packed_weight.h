@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/backend.h"
+#include "kernels/cpu/thread_pool.h"
 #include "kernels/cpu/weight_layout.h"
 
 namespace parity::kernels {
@@ -28,7 +29,8 @@ class PackedWeight : public Weight {
 
  private:
   friend absl::StatusOr<std::unique_ptr<PackedWeight>> PackWeight(const WeightSource& source,
-                                                                  Numerics numerics);
+                                                                  Numerics numerics,
+                                                                  ThreadPool* pool);
   struct Free {
     void operator()(uint8_t* memory) const;
   };
@@ -45,9 +47,11 @@ class PackedWeight : public Weight {
 
 // Repacks `source`. UNIMPLEMENTED naming tensor and type where there is no product for the type;
 // INVALID_ARGUMENT where rows, cols and bytes do not fit each other; RESOURCE_EXHAUSTED naming the
-// bytes when memory is short. Both numerics share one layout.
+// bytes when memory is short. Both numerics share one layout. `pool` may be null: then the calling
+// thread packs alone.
 absl::StatusOr<std::unique_ptr<PackedWeight>> PackWeight(const WeightSource& source,
-                                                         Numerics numerics);
+                                                         Numerics numerics,
+                                                         ThreadPool* pool = nullptr);
 
 // out[0..cols) = row `row`, dequantised from the source's own bytes. REQUIRES: 0 <= row <
 // weight.rows().

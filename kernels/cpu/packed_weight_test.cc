@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -45,13 +46,31 @@ TEST(PackedWeightTest, Q4_1InterleavesSixteenRows) {
 }
 
 TEST(PackedWeightTest, ResidentBytesAreTheFilesForWholeGroups) {
-  for (DType dtype :
-       {DType::kF32, DType::kF16, DType::kBF16, DType::kQ4_0, DType::kQ4_1, DType::kQ8_0}) {
-    const std::vector<uint8_t> bytes = Noise(48 * RowBytes(dtype, 96));
-    const auto weight = PackWeight(Source(dtype, 48, 96, bytes), Numerics::kNative);
+  // Scales of whole bytes where the file packs six bits; MXFP4's of two.
+  const std::map<DType, int> extra = {
+      {DType::kQ3_K, 4}, {DType::kQ4_K, 4}, {DType::kQ5_K, 4}, {DType::kMXFP4, 1}};
+  for (const DTypeTraits& traits : AllDTypes()) {
+    const int64_t cols = traits.block_elements == 256 ? 768 : 96;
+    const std::vector<uint8_t> bytes = Noise(48 * RowBytes(traits.dtype, cols));
+    const auto weight = PackWeight(Source(traits.dtype, 48, cols, bytes), Numerics::kNative);
     ASSERT_TRUE(weight.ok()) << weight.status();
-    EXPECT_EQ((*weight)->resident_bytes(), static_cast<int64_t>(bytes.size()))
-        << Traits(dtype).name;
+    const auto more = extra.find(traits.dtype);
+    const int64_t per_block = more == extra.end() ? 0 : more->second;
+    EXPECT_EQ((*weight)->resident_bytes(), static_cast<int64_t>(bytes.size()) + 48 * 3 * per_block)
+        << traits.name;
+  }
+}
+
+TEST(PackedWeightTest, ThreadsPackTheSameBytes) {
+  ThreadPool pool(3);
+  for (const DTypeTraits& traits : AllDTypes()) {
+    const std::vector<uint8_t> bytes = Noise(100 * RowBytes(traits.dtype, 256));
+    const WeightSource source = Source(traits.dtype, 100, 256, bytes);
+    const auto alone = PackWeight(source, Numerics::kNative);
+    const auto together = PackWeight(source, Numerics::kNative, &pool);
+    ASSERT_TRUE(alone.ok() && together.ok());
+    EXPECT_EQ(std::memcmp((*alone)->group(0), (*together)->group(0), (*alone)->resident_bytes()), 0)
+        << traits.name;
   }
 }
 
@@ -68,11 +87,11 @@ TEST(PackedWeightTest, DequantizeRowReadsTheSource) {
 }
 
 TEST(PackedWeightTest, RefusesTypesWithoutAProduct) {
-  const std::vector<uint8_t> bytes = Noise(84);
-  const auto weight = PackWeight(Source(DType::kQ2_K, 1, 256, bytes), Numerics::kNative);
+  const std::vector<uint8_t> bytes = Noise(66);  // IQ2_XXS
+  const auto weight = PackWeight(Source(DType{16}, 1, 256, bytes), Numerics::kNative);
   EXPECT_EQ(weight.status().code(), absl::StatusCode::kUnimplemented);
   EXPECT_NE(weight.status().message().find("blk.0.w"), absl::string_view::npos);
-  EXPECT_NE(weight.status().message().find("Q2_K"), absl::string_view::npos);
+  EXPECT_NE(weight.status().message().find("type 16"), absl::string_view::npos);
 }
 
 TEST(PackedWeightTest, RefusesShapesThatDoNotFit) {

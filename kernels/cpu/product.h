@@ -20,6 +20,7 @@ struct GroupProduct {
   float* out;
   int64_t out_stride;  // floats
   int out_rows;
+  bool continues = false;  // out holds the sums of the columns before; these are added to them
 };
 
 using GroupProductFn = void (*)(const GroupProduct& product);

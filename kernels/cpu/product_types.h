@@ -1,33 +1,27 @@
 // The weight types as the products read them, over an Isa (product_tiles.h, which includes this,
 // says what an Isa is).
 //
-// Each type has kBytes (of a group block), kIsFloat and Unpack (dequantise to [kBlock][16] floats);
-// the quantised ones also Dot (integer sums of a block) and kMinimum. A new type is one more of
-// these. Internal linkage, as in product_tiles.h.
+// Each type has kBytes (of a group block), kUnits (of 32 columns, in a block), kIsFloat and Unpack
+// (dequantise unit u to [kBlock][16] floats, each the float that ggml's dequantisation gives). The
+// types of 32 columns also have Dot (integer sums of a block), Scale and kMinimum; those of 256
+// stand in product_super.h. Internal linkage, as in product_tiles.h.
 #ifndef PARITY_KERNELS_CPU_PRODUCT_TYPES_H_
 #define PARITY_KERNELS_CPU_PRODUCT_TYPES_H_
 
 #include <cstdint>
 
 #include "kernels/cpu/activation_block.h"
+#include "kernels/cpu/product_codes.h"
 
 namespace parity::kernels {
 namespace {
 
-constexpr int kRows = 16;        // of a group
-constexpr int kBlock = 32;       // columns of a block
-constexpr int kHalfScales = 32;  // bytes of 16 halves
-constexpr int kWords = 64;       // bytes of one chunk of four columns of 16 rows of bytes
-
-// Shape of a tile's registers for an Isa.
-template <class Isa>
-constexpr int kVectors = kRows / Isa::kLanes;
-
 template <class Isa>
 struct F32Type {
   static constexpr int kBytes = kBlock * kRows * 4;
+  static constexpr int kUnits = 1;
   static constexpr bool kIsFloat = true;
-  static const float* Unpack(const uint8_t* block, float* /*buffer*/) {
+  static const float* Unpack(const uint8_t* block, int /*u*/, float* /*buffer*/) {
     return reinterpret_cast<const float*>(block);
   }
 };
@@ -35,8 +29,9 @@ struct F32Type {
 template <class Isa>
 struct F16Type {
   static constexpr int kBytes = kBlock * kRows * 2;
+  static constexpr int kUnits = 1;
   static constexpr bool kIsFloat = true;
-  static const float* Unpack(const uint8_t* block, float* buffer) {
+  static const float* Unpack(const uint8_t* block, int /*u*/, float* buffer) {
     for (int i = 0; i < kBlock * kRows; i += Isa::kLanes) {
       Isa::Store(buffer + i, Isa::Half(block + 2 * i));
     }
@@ -47,8 +42,9 @@ struct F16Type {
 template <class Isa>
 struct Bf16Type {
   static constexpr int kBytes = kBlock * kRows * 2;
+  static constexpr int kUnits = 1;
   static constexpr bool kIsFloat = true;
-  static const float* Unpack(const uint8_t* block, float* buffer) {
+  static const float* Unpack(const uint8_t* block, int /*u*/, float* buffer) {
     for (int i = 0; i < kBlock * kRows; i += Isa::kLanes) {
       Isa::Store(buffer + i, Isa::Bf16(block + 2 * i));
     }
@@ -56,93 +52,121 @@ struct Bf16Type {
   }
 };
 
-// Q4_0 and Q4_1: byte j of a row's 16 holds column j (low nibble) and column j + 16 (high).
-template <class Isa, bool minimum>
-struct Q4Type {
+// Blocks of 32 unsigned codes from which kZero is taken, or to which a minimum is added: 16
+// scales, 16 minima where there are, codes.
+template <class Isa, class Packed, bool minimum, int kZero>
+struct BlockType {
+  using Source = Packed;
+  using Wide = BlockType<Isa, WideCodes<Isa, Source>, minimum, kZero>;
+  using Activations = ActivationBlock;
   static constexpr bool kIsFloat = false;
   static constexpr bool kMinimum = minimum;
+  static constexpr int kUnits = 1;
   static constexpr int kHeader = kHalfScales * (minimum ? 2 : 1);
-  static constexpr int kBytes = kHeader + 4 * kWords;
-  static constexpr int kZero = minimum ? 0 : 8;  // Q4_0 stores value + 8
+  static constexpr int kBytes = kHeader + Source::kBytes;
 
-  static const float* Unpack(const uint8_t* block, float* buffer) {
+  static typename Isa::F Scale(const uint8_t* block, int v) {
+    return Isa::Half(block + 2 * Isa::kLanes * v);
+  }
+  static typename Isa::F Minimum(const uint8_t* block, int v) {
+    return Isa::Half(block + kHalfScales + 2 * Isa::kLanes * v);
+  }
+
+  template <class Derived>
+  static const float* UnpackAs(const uint8_t* block, float* buffer) {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors<Isa>; ++v) {
-      const auto d = Isa::Half(block + 2 * Isa::kLanes * v);
-      const auto m = minimum ? Isa::Half(block + kHalfScales + 2 * Isa::kLanes * v) : Isa::Splat(0);
+      const auto d = Derived::Scale(block, v);
 #pragma GCC unroll 16
-      for (int c = 0; c < 4; ++c) {
-        const auto words = Isa::Load(block + kHeader + c * kWords + 4 * Isa::kLanes * v);
-        float* low = buffer + 4 * c * kRows + Isa::kLanes * v;
-        UnpackWords(Isa::LowNibbles(words), d, m, low);
-        UnpackWords(Isa::HighNibbles(words), d, m, low + 16 * kRows);
+      for (int c = 0; c < 8; ++c) {
+        const auto words = Source::Chunk(block + kHeader, v, c);
+#pragma GCC unroll 16
+        for (int i = 0; i < 4; ++i) {
+          const auto value = Isa::ToFloat(Isa::Subtract(Isa::UnsignedByte(words, i), kZero));
+          const auto scaled = Isa::Mul(d, value);  // exact: 11 + 5 bits
+          Isa::Store(buffer + (4 * c + i) * kRows + Isa::kLanes * v,
+                     minimum ? Isa::Add(scaled, Minimum(block, v)) : scaled);
+        }
       }
     }
     return buffer;
   }
+  static const float* Unpack(const uint8_t* block, int /*u*/, float* buffer) {
+    return UnpackAs<BlockType>(block, buffer);
+  }
 
   template <int tokens>
-  static void Dot(const uint8_t* block, const ActivationBlock* const* x,
-                  typename Isa::I (&sums)[kVectors<Isa>][tokens]) {
+  [[gnu::always_inline]] static void Dot(const uint8_t* block,
+                                         const ActivationBlock* const (&x)[tokens],
+                                         typename Isa::I (&sums)[kVectors<Isa>][tokens]) {
+    constexpr int run = ChunksOf16Bits<Source>();
+    static_assert(run == 8 || run == 4);
+    const int8_t* values[tokens];
 #pragma GCC unroll 16
-    for (int c = 0; c < 4; ++c) {
-      typename Isa::I words[kVectors<Isa>], nibbles[kVectors<Isa>];
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors<Isa>; ++v) {
-        words[v] = Isa::Load(block + kHeader + c * kWords + 4 * Isa::kLanes * v);
-        nibbles[v] = Isa::LowNibbles(words[v]);
-      }
-      DotWords<tokens>(nibbles, x, 4 * c, sums);
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors<Isa>; ++v) nibbles[v] = Isa::HighNibbles(words[v]);
-      DotWords<tokens>(nibbles, x, 16 + 4 * c, sums);
-    }
+    for (int t = 0; t < tokens; ++t) values[t] = x[t]->values;
+    typename Isa::I small[kVectors<Isa>][tokens];
+    DotSmall<Isa, Source, tokens, 0, run>(block + kHeader, values, small);
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors<Isa>; ++v) {
 #pragma GCC unroll 16
-      for (int t = 0; t < tokens; ++t) {
-        sums[v][t] = Isa::FinishSmall(sums[v][t]);
-        if (!minimum) sums[v][t] = Isa::Subtract(sums[v][t], kZero * x[t]->sum);
+      for (int t = 0; t < tokens; ++t) sums[v][t] = Isa::FinishSmall(small[v][t]);
+    }
+    if constexpr (run == 4) {
+      DotSmall<Isa, Source, tokens, 4, run>(block + kHeader, values, small);
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors<Isa>; ++v) {
+#pragma GCC unroll 16
+        for (int t = 0; t < tokens; ++t) {
+          sums[v][t] = Isa::Plus(sums[v][t], Isa::FinishSmall(small[v][t]));
+        }
       }
     }
-  }
-
- private:
-  // Adds the products of four columns from `column` on.
-  template <int tokens>
-  static void DotWords(const typename Isa::I (&w)[kVectors<Isa>], const ActivationBlock* const* x,
-                       int column, typename Isa::I (&sums)[kVectors<Isa>][tokens]) {
+    if constexpr (kZero != 0) {
 #pragma GCC unroll 16
-    for (int t = 0; t < tokens; ++t) {
-      const auto chunk = Isa::Broadcast(x[t]->values + column);
+      for (int t = 0; t < tokens; ++t) {
+        const int32_t offset = kZero * x[t]->sum;
 #pragma GCC unroll 16
-      for (int v = 0; v < kVectors<Isa>; ++v) sums[v][t] = Isa::DotSmall(sums[v][t], w[v], chunk);
-    }
-  }
-
-  static void UnpackWords(typename Isa::I words, typename Isa::F d, typename Isa::F m, float* out) {
-#pragma GCC unroll 16
-    for (int i = 0; i < 4; ++i) {
-      const auto value = Isa::ToFloat(Isa::Subtract(Isa::UnsignedByte(words, i), kZero));
-      const auto scaled = Isa::Mul(d, value);  // exact: 11 + 4 bits
-      Isa::Store(out + i * kRows, minimum ? Isa::Add(scaled, m) : scaled);
+        for (int v = 0; v < kVectors<Isa>; ++v) sums[v][t] = Isa::Subtract(sums[v][t], offset);
+      }
     }
   }
 };
 
-template <class Isa>
-struct Q8_0Type {
+// MXFP4: the scales are powers of two in bfloat16, which holds all 256 of them.
+template <class Isa, class Packed>
+struct Mxfp4Type : BlockType<Isa, Packed, false, 12> {
+  using Wide = Mxfp4Type<Isa, WideCodes<Isa, Packed>>;
+  static typename Isa::F Scale(const uint8_t* block, int v) {
+    return Isa::Bf16(block + 2 * Isa::kLanes * v);
+  }
+  static const float* Unpack(const uint8_t* block, int /*u*/, float* buffer) {
+    return Mxfp4Type::template UnpackAs<Mxfp4Type>(block, buffer);
+  }
+};
+
+// Blocks of 32 signed bytes: 16 scales, values.
+template <class Isa, class Packed>
+struct SignedType {
+  using Source = Packed;
+  using Wide = SignedType<Isa, Q8Bytes<Isa>>;
+  using Activations = ActivationBlock;
   static constexpr bool kIsFloat = false;
   static constexpr bool kMinimum = false;
-  static constexpr int kBytes = kHalfScales + 8 * kWords;
+  static constexpr int kUnits = 1;
+  static constexpr int kHeader = kHalfScales;
+  static constexpr int kBytes = kHeader + Source::kBytes;
 
-  static const float* Unpack(const uint8_t* block, float* buffer) {
+  static typename Isa::F Scale(const uint8_t* block, int v) {
+    return Isa::Half(block + 2 * Isa::kLanes * v);
+  }
+
+  static const float* Unpack(const uint8_t* block, int /*u*/, float* buffer) {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors<Isa>; ++v) {
-      const auto d = Isa::Half(block + 2 * Isa::kLanes * v);
+      const auto d = Scale(block, v);
 #pragma GCC unroll 16
       for (int c = 0; c < 8; ++c) {
-        const auto words = Isa::Load(block + kHalfScales + c * kWords + 4 * Isa::kLanes * v);
+        const auto words = Source::Chunk(block + kHeader, v, c);
 #pragma GCC unroll 16
         for (int i = 0; i < 4; ++i) {
           Isa::Store(buffer + (4 * c + i) * kRows + Isa::kLanes * v,
@@ -154,16 +178,18 @@ struct Q8_0Type {
   }
 
   template <int tokens>
-  static void Dot(const uint8_t* block, const ActivationBlock* const* x,
-                  typename Isa::I (&sums)[kVectors<Isa>][tokens]) {
+  [[gnu::always_inline]] static void Dot(const uint8_t* block,
+                                         const ActivationBlock* const (&x)[tokens],
+                                         typename Isa::I (&sums)[kVectors<Isa>][tokens]) {
 #pragma GCC unroll 16
     for (int c = 0; c < 8; ++c) {
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors<Isa>; ++v) {
-        const auto words = Isa::Load(block + kHalfScales + c * kWords + 4 * Isa::kLanes * v);
+        const auto words = Source::Chunk(block + kHeader, v, c);
 #pragma GCC unroll 16
         for (int t = 0; t < tokens; ++t) {
-          sums[v][t] = Isa::DotSigned(sums[v][t], words, Isa::Broadcast(x[t]->values + 4 * c));
+          const auto chunk = Isa::Broadcast(x[t]->values + 4 * c);
+          sums[v][t] = Isa::DotSigned(c == 0 ? Isa::Zero() : sums[v][t], words, chunk);
         }
       }
     }

@@ -12,8 +12,6 @@
 namespace parity::kernels {
 namespace {
 
-int64_t Blocks(int64_t cols) { return (cols + kActivationBlock - 1) / kActivationBlock; }
-
 // Rounds to the nearest integer, ties to even, saturated to +-127; what is out of an int's range is
 // -127, as the conversion instruction's INT_MIN saturates.
 int8_t Quantized(float x) {
@@ -40,11 +38,33 @@ void QuantizeBlock(const float* x, ActivationQuantization quantization, Activati
   out->unused = 0;
 }
 
+void QuantizeSuperBlock(const float* x, ActivationQuantization quantization,
+                        ActivationSuperBlock* out) {
+  uint32_t max_bits = 0;
+  float largest = 0.0f;
+  for (int i = 0; i < kActivationSuperBlock; ++i) {
+    const uint32_t bits = std::bit_cast<uint32_t>(x[i]) & 0x7fffffffu;
+    if (bits <= max_bits) continue;
+    max_bits = bits;
+    largest = x[i];
+  }
+  const ActivationScale scale = SuperScaleOf(largest, quantization);
+  *out = {};
+  for (int i = 0; i < kActivationSuperBlock; ++i) {
+    const int8_t value = scale.inverse == 0.0f ? int8_t{0} : Quantized(x[i] * scale.inverse);
+    out->values[i] = value;
+    out->sums16[i / 16] = static_cast<int16_t>(out->sums16[i / 16] + value);
+    out->sums32[i / 32] = static_cast<int16_t>(out->sums32[i / 32] + value);
+  }
+  out->scale = scale.d;
+}
+
+// `blocks` of BlockElements(kind).
 void PrepareBlocks(ActivationKind kind, ActivationQuantization quantization, SimdPath path,
                    const float* x, int64_t blocks, uint8_t* out) {
   const bool vectors = path >= SimdPath::kAvx2;
   float* floats = reinterpret_cast<float*>(out);
-  const int64_t elements = blocks * kActivationBlock;
+  const int64_t elements = blocks * kActivationBlock;  // of the float kinds
   switch (kind) {
     case ActivationKind::kFloat:
       std::memcpy(floats, x, elements * sizeof(float));
@@ -65,28 +85,49 @@ void PrepareBlocks(ActivationKind kind, ActivationQuantization quantization, Sim
       }
       return;
     }
+    case ActivationKind::kQ8K: {
+      auto* quantized = reinterpret_cast<ActivationSuperBlock*>(out);
+      if (vectors) return QuantizeQ8KAvx2(x, blocks, quantization, quantized);
+      for (int64_t b = 0; b < blocks; ++b) {
+        QuantizeSuperBlock(x + b * kActivationSuperBlock, quantization, quantized + b);
+      }
+      return;
+    }
   }
   LOG(FATAL) << "unknown activation kind";
 }
 
 int64_t BlockBytes(ActivationKind kind) {
-  return kind == ActivationKind::kQ8 ? sizeof(ActivationBlock) : kActivationBlock * sizeof(float);
+  switch (kind) {
+    case ActivationKind::kQ8:
+      return sizeof(ActivationBlock);
+    case ActivationKind::kQ8K:
+      return sizeof(ActivationSuperBlock);
+    default:
+      return kActivationBlock * sizeof(float);
+  }
+}
+
+int64_t BlockElements(ActivationKind kind) {
+  return kind == ActivationKind::kQ8K ? kActivationSuperBlock : kActivationBlock;
 }
 
 }  // namespace
 
 int64_t ActivationRowBytes(ActivationKind kind, int64_t cols) {
-  return Blocks(cols) * BlockBytes(kind);
+  const int64_t elements = BlockElements(kind);
+  return (cols + elements - 1) / elements * BlockBytes(kind);
 }
 
 void PrepareActivationRow(ActivationKind kind, ActivationQuantization quantization, SimdPath path,
                           const float* x, int64_t cols, uint8_t* out) {
-  const int64_t whole = cols / kActivationBlock;
+  const int64_t elements = BlockElements(kind);
+  const int64_t whole = cols / elements;
   PrepareBlocks(kind, quantization, path, x, whole, out);
-  const int64_t rest = cols % kActivationBlock;
+  const int64_t rest = cols % elements;
   if (rest == 0) return;
-  float padded[kActivationBlock] = {};
-  std::memcpy(padded, x + whole * kActivationBlock, rest * sizeof(float));
+  float padded[kActivationSuperBlock] = {};
+  std::memcpy(padded, x + whole * elements, rest * sizeof(float));
   PrepareBlocks(kind, quantization, path, padded, 1, out + whole * BlockBytes(kind));
 }
 

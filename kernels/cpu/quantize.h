@@ -10,7 +10,7 @@
 
 namespace parity::kernels {
 
-// Bytes of a prepared row: cols rounded up to whole blocks of 32.
+// Bytes of a prepared row: cols rounded up to whole blocks of 32, of 256 for kQ8K.
 int64_t ActivationRowBytes(ActivationKind kind, int64_t cols);
 
 // Writes one prepared row of ActivationRowBytes bytes, padded with zeros. Same bits on every path.

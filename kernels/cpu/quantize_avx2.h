@@ -13,6 +13,9 @@ void RoundToHalfAvx2(const float* x, int64_t blocks, float* out);
 void RoundToBf16Avx2(const float* x, int64_t blocks, float* out);
 void QuantizeQ8Avx2(const float* x, int64_t blocks, ActivationQuantization quantization,
                     ActivationBlock* out);
+// The same for `blocks` x 256 floats.
+void QuantizeQ8KAvx2(const float* x, int64_t blocks, ActivationQuantization quantization,
+                     ActivationSuperBlock* out);
 
 }  // namespace parity::kernels
 

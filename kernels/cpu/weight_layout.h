@@ -1,11 +1,14 @@
 // How each weight type lies in memory for the CPU products: the type table that a new type joins.
 //
-// A type joins here (its layout) and in product_types.h (its product).
+// A type joins here and in weight_planes.h (its layout), and in product_types.h or product_super.h
+// (its product).
 //
 // 16 output rows make a group; a group is a run of blocks in order of columns. Inside a group
-// block, scales come first, as 16 halves each, then the values interleaved in chunks of four bytes
-// per row, so that 64 bytes hold the same chunk of 16 rows. A packed weight is as large as the
-// file's bytes (and rows up to the next 16).
+// block, scales come first, as 16 halves each, then everything else interleaved in words of four
+// bytes per row, so that 64 bytes hold the same word of 16 rows; product_codes.h has the order of
+// codes of less than a byte. A packed weight is as large as the file's bytes (and rows up to the
+// next 16), but for Q4_K, Q5_K (+3%, +2%: scales of whole bytes), Q3_K (+4%) and MXFP4 (+6%: scales
+// of two bytes).
 #ifndef PARITY_KERNELS_CPU_WEIGHT_LAYOUT_H_
 #define PARITY_KERNELS_CPU_WEIGHT_LAYOUT_H_
 

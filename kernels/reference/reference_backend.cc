@@ -152,11 +152,12 @@ class ReferenceBackend : public Backend {
 };
 
 absl::StatusOr<std::unique_ptr<Weight>> ReferenceBackend::LoadWeight(const WeightSource& source) {
-  const DTypeTraits& traits = Traits(source.dtype);
-  if (!traits.computable) {
-    return absl::UnimplementedError(
-        absl::StrCat("tensor ", source.name, ": no product for type ", traits.name));
+  const DTypeTraits* known = FindDType(static_cast<uint32_t>(source.dtype));
+  if (known == nullptr || !known->computable) {
+    return absl::UnimplementedError(absl::StrCat("tensor ", source.name, ": no product for type ",
+                                                 static_cast<uint32_t>(source.dtype)));
   }
+  const DTypeTraits& traits = *known;
   if (source.rows < 0 || source.cols < 0 || source.cols % traits.block_elements != 0 ||
       static_cast<int64_t>(source.bytes.size()) !=
           source.rows * RowBytes(source.dtype, source.cols)) {

@@ -112,7 +112,8 @@ TEST(ReferenceBackendTest, ErrorsAreStickyUntilTaken) {
 TEST(ReferenceBackendTest, RefusesWeightsItCannotMultiply) {
   auto backend = CreateReferenceBackend(Numerics::kNative);
   std::vector<uint8_t> bytes(144);
-  const auto status = backend->LoadWeight({"blk.0.x", DType::kQ4_K, 1, 256, bytes}).status();
+  // IQ2_XXS
+  const auto status = backend->LoadWeight({"blk.0.x", DType{16}, 1, 256, bytes}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_NE(status.message().find("blk.0.x"), std::string::npos);
   EXPECT_EQ(backend->LoadWeight({"w", DType::kF32, 2, 32, bytes}).status().code(),

@@ -11,7 +11,7 @@ namespace parity::kernels {
 // An activation row as a weight type's product reads it.
 struct ReferenceActivations {
   std::vector<double> values;  // [cols] rounded or quantised, dequantised again
-  std::vector<double> sums;    // [cols / 32] Q8_1's s; empty for types without a minimum
+  std::vector<double> sums;    // [cols / 32] Q8_1's s; empty but for Q4_1 and Q5_1
 };
 
 // native: what llama.cpp's CPU backend makes of the row for this weight type; f32: the row itself.
