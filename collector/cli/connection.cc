@@ -25,12 +25,13 @@ std::chrono::system_clock::time_point After(double seconds) {
 absl::StatusOr<std::unique_ptr<Connection>> OpenFile(const ConnectionOptions& options,
                                                      Access access) {
   std::error_code error;
-  if (access != Access::kWrite && !std::filesystem::exists(options.db, error)) {
+  if (access != Access::kImport && !std::filesystem::exists(options.db, error)) {
     return absl::NotFoundError(absl::StrCat(options.db, ": no such database"));
   }
   const query::OpenMode mode =
       access == Access::kRead ? query::OpenMode::kReadOnly : query::OpenMode::kReadWrite;
-  auto local = query::LocalCollector::Open(options.db, mode);
+  auto local = access == Access::kImport ? query::LocalCollector::OpenToImport(options.db)
+                                         : query::LocalCollector::Open(options.db, mode);
   if (!local.ok()) return local.status();
   std::shared_ptr<query::LocalCollector> owner = *std::move(local);
   query::LocalCollector* collector = owner.get();
@@ -109,6 +110,46 @@ absl::Status Connection::Compare(const v1::CompareRequest& request,
   RETURN_IF_ERROR(Result(reader->Finish()));
   if (!finished) return absl::InternalError("the comparison ended without its summary");
   return absl::OkStatus();
+}
+
+absl::Status Connection::ImportHere(const v1::ImportOptions& options,
+                                    const std::function<absl::Status(const LogSink&)>& read,
+                                    v1::ImportResponse* response) const {
+  const auto deadline = After(timeout_seconds_);
+  ASSIGN_OR_RETURN(const auto log, local_->BeginImport(options));
+  absl::Status fed;
+  RETURN_IF_ERROR(read([&](absl::string_view piece) {
+    fed = log->Feed(piece);
+    if (fed.ok() && timeout_seconds_ > 0 && std::chrono::system_clock::now() >= deadline) {
+      fed = absl::DeadlineExceededError("Deadline Exceeded");
+    }
+    return fed.ok();
+  }));
+  RETURN_IF_ERROR(fed);
+  ASSIGN_OR_RETURN(*response, log->Finish());
+  return absl::OkStatus();
+}
+
+absl::Status Connection::Import(const v1::ImportOptions& options,
+                                const std::function<absl::Status(const LogSink&)>& read,
+                                v1::ImportResponse* response) const {
+  if (local_ != nullptr) return ImportHere(options, read, response);
+  const auto context = NewContext();
+  const auto writer = stub_->Import(context.get(), response);
+  v1::ImportRequest message;
+  *message.mutable_options() = options;
+  absl::Status given;
+  if (writer->Write(message)) {
+    bool open = true;
+    given = read([&](absl::string_view piece) {
+      message.set_chunk(piece.data(), piece.size());
+      return open = writer->Write(message);
+    });
+    if (given.ok() && open) writer->WritesDone();
+  }
+  if (!given.ok()) context->TryCancel();  // half a log must not be stored
+  const absl::Status sent = Result(writer->Finish());
+  return given.ok() ? sent : given;
 }
 
 absl::Status Connection::Result(const grpc::Status& status) const {

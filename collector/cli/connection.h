@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "parity/v1/collector.grpc.pb.h"
 #include "proto/serve/address.h"
 
@@ -28,8 +29,8 @@ struct ConnectionOptions {
   serve::TlsFiles tls;
 };
 
-// kUpdate writes to a database that has to be there already; kWrite creates it.
-enum class Access { kRead, kUpdate, kWrite };
+// kUpdate writes to a database that has to be there already; kImport creates it.
+enum class Access { kRead, kUpdate, kImport };
 
 // Connects and waits until the service is there. UNAVAILABLE names `who` and the address.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const std::string& who,
@@ -66,10 +67,21 @@ class Connection {
   absl::Status Compare(const v1::CompareRequest& request,
                        const std::function<void(const v1::ComparisonRow&)>& on_row,
                        v1::ComparisonSummary* summary) const;
+  // Hands bytes of a log on; false: no more are wanted.
+  using LogSink = std::function<bool(absl::string_view)>;
+  // Imports the log that `read` hands to its argument. Nothing is stored when `read` fails: its
+  // error comes back. DEADLINE_EXCEEDED after the timeout.
+  absl::Status Import(const v1::ImportOptions& options,
+                      const std::function<absl::Status(const LogSink&)>& read,
+                      v1::ImportResponse* response) const;
   // The status of a finished call, annotated with where the collector is.
   absl::Status Result(const grpc::Status& status) const;
 
  private:
+  absl::Status ImportHere(const v1::ImportOptions& options,
+                          const std::function<absl::Status(const LogSink&)>& read,
+                          v1::ImportResponse* response) const;
+
   std::string where_;
   double timeout_seconds_;
   std::shared_ptr<void> owner_;

@@ -41,26 +41,17 @@ absl::StatusOr<v1::ImportOptions> MakeOptions(const ImportFlags& flags, const Lo
   return options;
 }
 
-absl::Status SendLogs(const v1::ImportOptions& options, LogFiles& files, Connection& collector,
-                      const Console& console, v1::ImportResponse* response) {
-  const auto context = collector.NewContext();
-  const auto writer = collector.stub().Import(context.get(), response);
-  v1::ImportRequest message;
-  *message.mutable_options() = options;
-  bool open = writer->Write(message);
+absl::Status SendLogs(const v1::ImportOptions& options, LogFiles& files,
+                      const Connection& collector, const Console& console,
+                      v1::ImportResponse* response) {
   Progress progress(console, "importing");
-  absl::Status read;
-  if (open) {
-    read = files.Read([&](absl::string_view piece) {
-      message.set_chunk(piece.data(), piece.size());
+  const auto read = [&](const Connection::LogSink& sink) {
+    return files.Read([&](absl::string_view piece) {
       progress.Add(static_cast<int64_t>(piece.size()));
-      return open = writer->Write(message);
+      return sink(piece);
     });
-  }
-  if (!read.ok()) context->TryCancel();  // half a log must not be stored
-  if (read.ok() && open) writer->WritesDone();
-  const absl::Status sent = collector.Result(writer->Finish());
-  return read.ok() ? sent : read;
+  };
+  return collector.Import(options, read, response);
 }
 
 void Print(const v1::ImportResponse& response, const ImportFlags& flags, const Console& console) {
@@ -104,7 +95,7 @@ absl::StatusOr<ExitCode> Import(const ImportFlags& flags, Connection& collector,
 absl::StatusOr<ExitCode> OpenAndImport(const ImportFlags& flags, const Console& console) {
   RETURN_IF_ERROR(LogFiles(flags.files, std::cin).CheckReadable());
   if (!flags.alias_file.empty()) RETURN_IF_ERROR(ReadAliasFile(flags.alias_file).status());
-  ASSIGN_OR_RETURN(const auto collector, Connection::Open(flags.connection, Access::kWrite));
+  ASSIGN_OR_RETURN(const auto collector, Connection::Open(flags.connection, Access::kImport));
   return Import(flags, *collector, console);
 }
 

@@ -1,6 +1,7 @@
 // `parity`: questions to a collector or a database file, and generation on a worker.
 #include <gflags/gflags.h>
 #include <glog/logging.h>
+#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
@@ -22,6 +23,11 @@ void QuietLibraries(char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Texts and batches of an import come and go by the MiB: their memory is kept, since the kernel
+  // would clear each page again.
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  mallopt(M_TOP_PAD, 4 << 20);
   QuietLibraries(argv);
   const parity::cli::Console console = parity::cli::Console::Standard();
   return static_cast<int>(parity::cli::RunParity(argc, argv, console));

@@ -308,6 +308,30 @@ TEST_F(ParityAppTest, ImportOfAMissingFileSendsNothing) {
   EXPECT_FALSE(std::filesystem::exists(db));
 }
 
+TEST_F(ParityAppTest, ImportIntoAFileStoresTheWholeLogOrNothing) {
+  const std::string line =
+      R"({"team":"t","checkpoint":"logits","token_idx":0,"values":[1,2.5,-3]})";
+  const std::string good = Write("one-line.jsonl", line + "\n");
+  const std::string bad = Write("half-a-line.jsonl", line + "\n{\"team\"\n");
+  const std::string db = absl::StrCat(testing::TempDir(), "/imported.db");
+  const std::vector<std::string> import = {"import", "--run", "r", "--db", db};
+  const auto with = [](std::vector<std::string> arguments, std::vector<std::string> more) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return RunCommand(std::move(arguments));
+  };
+  const Outcome strict = with(import, {"--strict", bad});
+  EXPECT_EQ(strict.code, ExitCode::kBadInput);
+  EXPECT_EQ(strict.err.find(absl::StrCat("parity: ", bad, ":2: ")), 0) << strict.err;
+  EXPECT_EQ(with(import, {"--timeout", "1e-9", good}).code, ExitCode::kUnavailable);
+  EXPECT_EQ(RunCommand({"show", "r", "--db", db}).code, ExitCode::kBadInput) << "nothing stored";
+  const Outcome damaged = with(import, {bad});
+  EXPECT_EQ(damaged.code, ExitCode::kIncomplete);
+  EXPECT_NE(damaged.out.find("tensors      1\n"), std::string::npos) << damaged.out;
+  EXPECT_EQ(RunCommand({"show", "r", "--db", db}).code, ExitCode::kParity);
+  const Outcome again = with(import, {good});
+  EXPECT_EQ(again.err, "parity: run \"r\" already has a capture of team \"t\"\n");
+}
+
 TEST_F(ParityAppTest, ExportWritesAWholeFileOrNone) {
   server_.collector.chunks = {"{}\n", "{}\n"};
   const std::string path = absl::StrCat(testing::TempDir(), "/out.jsonl");

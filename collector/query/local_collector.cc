@@ -11,6 +11,8 @@ namespace parity::query {
 namespace {
 
 constexpr int kMaxMessageBytes = 64 << 20;  // no wire here: only a guard against a runaway message
+// Of an import: as much as is parsed in the time that a sync takes, 10 to 20 ms.
+constexpr int64_t kImportCommitBytes = 4 << 20;
 
 }  // namespace
 
@@ -18,6 +20,15 @@ absl::StatusOr<std::unique_ptr<LocalCollector>> LocalCollector::Open(const std::
                                                                      OpenMode mode) {
   ASSIGN_OR_RETURN(std::unique_ptr<store::CaptureStore> store,
                    store::CaptureStore::Open(db_path, mode));
+  return std::unique_ptr<LocalCollector>(new LocalCollector(std::move(store)));
+}
+
+absl::StatusOr<std::unique_ptr<LocalCollector>> LocalCollector::OpenToImport(
+    const std::string& db_path) {
+  store::StoreOptions options;
+  options.commit_bytes = kImportCommitBytes;
+  ASSIGN_OR_RETURN(std::unique_ptr<store::CaptureStore> store,
+                   store::CaptureStore::Open(db_path, OpenMode::kReadWrite, options));
   return std::unique_ptr<LocalCollector>(new LocalCollector(std::move(store)));
 }
 

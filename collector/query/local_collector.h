@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "collector/compare/comparison.h"
+#include "collector/importer/log_importer.h"
 #include "collector/query/collector_service.h"
 #include "collector/store/capture_store.h"
 #include "parity/v1/collector.grpc.pb.h"
@@ -25,6 +26,9 @@ class LocalCollector {
   // Errors: those of CaptureStore::Open. Read-only works beside a live collector on the same file.
   static absl::StatusOr<std::unique_ptr<LocalCollector>> Open(const std::string& db_path,
                                                               OpenMode mode);
+  // Read-write, for one import: commits in small pieces, so that the disk is busy while lines are
+  // still parsed.
+  static absl::StatusOr<std::unique_ptr<LocalCollector>> OpenToImport(const std::string& db_path);
   ~LocalCollector();
 
   // Starts the in-process server at the first call: what needs none does not wait for one.
@@ -35,6 +39,11 @@ class LocalCollector {
   absl::Status Compare(const v1::CompareRequest& request, const compare::RowCallback& on_row,
                        v1::ComparisonSummary* summary) {
     return compare::CompareCaptures(*store_, request, on_row, summary);
+  }
+  // Begins what Import of the stub does. The importer must not outlive this object.
+  absl::StatusOr<std::unique_ptr<importer::LogImporter>> BeginImport(
+      const v1::ImportOptions& options) {
+    return importer::LogImporter::Create(store_.get(), options);
   }
 
  private:
