@@ -30,7 +30,7 @@ using Rows = std::vector<v1::ComparisonRow>;
 // Most of a token of a full capture, two or three blobs a side. A piece ends with its blob, which
 // would be opened twice otherwise, unless it holds very many tensors.
 constexpr size_t kRowsPerPiece = 256;
-constexpr size_t kMostRowsPerPiece = 2048;
+constexpr size_t kMostRowsPerPiece = 512;
 constexpr size_t kPiecesAhead =
     64;  // finished pieces that may wait for the consumer: some 16k rows, 8 MB
 

@@ -4,11 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <filesystem>
 #include <limits>
 #include <random>
 
 #include "absl/strings/str_cat.h"
+#include "collector/store/test_captures.h"
 #include "proto/tensor/values.h"
 
 namespace parity::compare {
@@ -50,17 +50,6 @@ v1::Provenance Exact() {
 
 class ComparisonTest : public ::testing::Test {
  protected:
-  ComparisonTest() {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    const std::string path = absl::StrCat(::testing::TempDir(), "/compare_", info->name(), ".db");
-    std::filesystem::remove(path);
-    store::StoreOptions options;
-    options.min_free_bytes = 0;
-    auto opened = store::CaptureStore::Open(path, store::OpenMode::kReadWrite, options);
-    EXPECT_TRUE(opened.ok()) << opened.status();
-    store_ = *std::move(opened);
-  }
-
   void Put(absl::string_view team, const v1::Provenance& provenance,
            const std::vector<Value>& values, const std::vector<int>& ids = {1, 2, 3}) {
     auto capture = store_->BeginCapture("r", team, provenance, "");
@@ -109,7 +98,7 @@ class ComparisonTest : public ::testing::Test {
     return summary;
   }
 
-  std::unique_ptr<store::CaptureStore> store_;
+  const std::unique_ptr<store::CaptureStore> store_ = store::OpenNewStore();
   std::vector<v1::ComparisonRow> rows_;
 };
 

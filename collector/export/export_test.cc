@@ -4,13 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <filesystem>
 #include <random>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "collector/importer/log_importer.h"
+#include "collector/store/test_captures.h"
 
 namespace parity::exporter {
 namespace {
@@ -21,14 +21,6 @@ using ::testing::StartsWith;
 class ExportTest : public ::testing::Test {
  protected:
   ExportTest() {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    const std::string path = absl::StrCat(::testing::TempDir(), "/export_", info->name(), ".db");
-    std::filesystem::remove(path);
-    store::StoreOptions options;
-    options.min_free_bytes = 0;
-    auto opened = store::CaptureStore::Open(path, store::OpenMode::kReadWrite, options);
-    EXPECT_TRUE(opened.ok()) << opened.status();
-    store_ = *std::move(opened);
     request_.mutable_compare()->set_run("r");
     request_.mutable_compare()->set_reference("a");
     request_.mutable_compare()->set_candidate("b");
@@ -55,7 +47,7 @@ class ExportTest : public ::testing::Test {
     return text;
   }
 
-  std::unique_ptr<store::CaptureStore> store_;
+  const std::unique_ptr<store::CaptureStore> store_ = store::OpenNewStore();
   v1::ExportRequest request_;
 };
 

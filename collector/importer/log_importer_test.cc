@@ -4,11 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
+#include "collector/store/test_captures.h"
 #include "proto/tensor/values.h"
 
 namespace parity::importer {
@@ -20,15 +19,6 @@ using ::testing::HasSubstr;
 class LogImporterTest : public ::testing::Test {
  protected:
   LogImporterTest() {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    const std::string path = absl::StrCat(::testing::TempDir(), "/import_",
-                                          absl::StrReplaceAll(info->name(), {{"/", "_"}}), ".db");
-    std::filesystem::remove(path);
-    store::StoreOptions options;
-    options.min_free_bytes = 0;
-    auto opened = store::CaptureStore::Open(path, store::OpenMode::kReadWrite, options);
-    EXPECT_TRUE(opened.ok()) << opened.status();
-    store_ = *std::move(opened);
     options_.set_run("r");
     options_.set_source_name("x.jsonl");
   }
@@ -52,7 +42,7 @@ class LogImporterTest : public ::testing::Test {
     return tensor::Decode(tensor->dtype(), tensor->data());
   }
 
-  std::unique_ptr<store::CaptureStore> store_;
+  const std::unique_ptr<store::CaptureStore> store_ = store::OpenNewStore();
   v1::ImportOptions options_;
   std::string shape_;
 };

@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,15 @@ inline std::string NewDatabasePath() {
     std::filesystem::remove(path + suffix);
   }
   return path;
+}
+
+// A new store of this test, however full the disk is.
+inline std::unique_ptr<CaptureStore> OpenNewStore() {
+  StoreOptions options;
+  options.min_free_bytes = 0;
+  auto opened = CaptureStore::Open(NewDatabasePath(), OpenMode::kReadWrite, options);
+  EXPECT_TRUE(opened.ok()) << opened.status();
+  return opened.ok() ? *std::move(opened) : nullptr;
 }
 
 inline v1::Tensor MakeTensor(const std::string& checkpoint, const std::vector<float>& values) {
