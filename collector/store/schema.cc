@@ -81,7 +81,7 @@ absl::StatusOr<std::unique_ptr<Database>> OpenReadable(const std::string& path) 
   const absl::Status readable = database->QueryInt("PRAGMA schema_version").status();
   if (readable.ok()) return database;
   // A WAL database in a read-only directory: SQLite wants to create its shared-memory file.
-  const int code = sqlite3_errcode(database->handle());
+  const int code = sqlite3_errcode(database->handle()) & 0xff;  // without its extension
   const bool no_shm = code == SQLITE_CANTOPEN || code == SQLITE_READONLY;
   if (!no_shm || HasWal(path)) return readable;
   return Database::Open(path, Database::Mode::kImmutable);
