@@ -115,6 +115,40 @@ TEST(ValidationTest, NamesAreBounded) {
   EXPECT_FALSE(IsTeamName("\xC3\xA9"));
 }
 
+// Row 18 of the facts' list of vulnerability classes: integers at the ends of their type.
+TEST(ValidationTest, Row18IntegersOfARequestEndInTheirLine) {
+  constexpr int32_t kLeast = std::numeric_limits<int32_t>::min();
+  constexpr int32_t kMost = std::numeric_limits<int32_t>::max();
+  v1::GenerateRequest request = Good();
+  request.set_max_tokens(kLeast);
+  EXPECT_THAT(Check(request),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "1 invalid field: max_tokens: found -2147483648, expected 0 or more"));
+  request = Good();
+  request.set_top_k(kLeast);
+  EXPECT_THAT(Check(request),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "1 invalid field: top_k: found -2147483648, expected 0 (all) or more"));
+  request = Good();
+  request.set_prefill_tokens_per_step(-1);
+  EXPECT_THAT(Check(request),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "1 invalid field: prefill_tokens_per_step: found -1, expected 0 (the "
+                       "engine's default) or more"));
+  v1::GenerateRequest ids;
+  ids.add_token_ids(kMost);
+  ids.add_forced_token_ids(kLeast);
+  EXPECT_THAT(Check(ids), StatusIs(absl::StatusCode::kInvalidArgument,
+                                   "2 invalid fields: token_ids[0]: found 2147483647, expected 0 "
+                                   "to 99; forced_token_ids[0]: found -2147483648, expected 0 to "
+                                   "99"));
+  request = Good();
+  request.set_max_tokens(kMost);
+  request.set_top_k(kMost);
+  request.set_prefill_tokens_per_step(kMost);
+  EXPECT_OK(Check(request));
+}
+
 TEST(ValidationTest, TooManyStopStringsAreCounted) {
   v1::GenerateRequest request = Good();
   for (int i = 0; i < 17; ++i) request.add_stop("x");
