@@ -88,10 +88,9 @@ bool ParseNonFinite(absl::string_view word, float* out) {
 
 absl::Status JsonCursor::Error(absl::string_view expected) const {
   const absl::string_view here(at_, std::min<size_t>(end_ - at_, 16));
-  return absl::InvalidArgumentError(
-      absl::StrCat("byte ", at_ - begin_ + 1, ": expected ", expected, ", found ",
-                   here.empty() ? "the end of the line"
-                                : absl::StrCat("\"", absl::Utf8SafeCEscape(here), "\"")));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "byte ", at_ - begin_ + 1, ": expected ", expected, ", found ",
+      here.empty() ? "the end of the line" : absl::StrCat("\"", absl::CHexEscape(here), "\"")));
 }
 
 absl::Status JsonCursor::Expect(char c) {

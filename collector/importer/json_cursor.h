@@ -49,7 +49,7 @@ class JsonCursor {
   // Any value.
   absl::Status Skip();
 
-  // "byte N: <what>, found <the bytes here>".
+  // "byte N: expected <what>, found <the bytes here>", in ASCII whatever the bytes are.
   absl::Status Error(absl::string_view expected) const;
 
  private:

@@ -60,6 +60,20 @@ TEST_F(LogImporterTest, TheLoggersOwnLine) {
   EXPECT_EQ(shape_, "[4]");
 }
 
+// What is quoted of a line may be no UTF-8, or end inside a sequence. A message with that in a
+// string field does not reach its receiver.
+TEST_F(LogImporterTest, DamageIsQuotedInAscii) {
+  const auto r = Import(
+      "{\"team\":\"t\",\"checkpoint\":\"embed\",\"token_idx\":0,\"values\":[1]}\n"
+      "{\"team\":\xff}\n"
+      "{\"team\":\"t\"} 15 bytes, then:\u00e9\n");
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_THAT(r->damage(),
+              ElementsAre("x.jsonl:2: byte 9: expected '\"', found \"\\xff}\"",
+                          "x.jsonl:3: byte 14: expected the end of the line, found \"15 bytes, "
+                          "then:\\xc3\""));
+}
+
 TEST_F(LogImporterTest, EveryVariantOfALine) {
   const std::string log = absl::StrCat(
       "\xef\xbb\xbf{\"team\":\"t\",\"checkpoint\":\"embed\",\"token_idx\":0,\"values\":[1]}\r\n",
