@@ -14,7 +14,7 @@ namespace parity::serve {
 
 // A channel to "host:port" or "unix:/path"; TLS when tls.authority is set. Connects at the first
 // call, and again within a second or two when a server comes back. Errors: INVALID_ARGUMENT (the
-// address), NOT_FOUND (a PEM file).
+// address, a file that is no PEM), NOT_FOUND (a PEM file).
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(absl::string_view address,
                                                            const TlsFiles& tls);
 

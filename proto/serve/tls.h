@@ -13,11 +13,11 @@
 namespace parity::serve {
 
 // Without a certificate: plain text. With an authority: clients must show a certificate signed by
-// it. NOT_FOUND naming the file that cannot be read.
+// it. Errors name the file: NOT_FOUND (it cannot be read), INVALID_ARGUMENT (no PEM of its kind).
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerCredentials(const TlsFiles& tls);
 
 // Without an authority: plain text. Else the server must show a certificate signed by it; our own
-// certificate is shown when there is one. NOT_FOUND naming the file that cannot be read.
+// certificate is shown when there is one. Errors as above.
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ChannelCredentials(const TlsFiles& tls);
 
 }  // namespace parity::serve
