@@ -56,6 +56,22 @@ std::vector<TypeRow> TypeTable(const GgufFile& file) {
   return table;
 }
 
+// Bytes of weights that one decoded token reads: everything, but of a table that is not the output
+// as well only the token's row.
+int64_t BytesPerToken(const GgufFile& file) {
+  int64_t total = 0;
+  const TensorInfo* table = nullptr;
+  bool output = false;
+  for (const TensorInfo& tensor : file.tensors()) {
+    if (tensor.name == "token_embd.weight") table = &tensor;
+    output = output || tensor.name == "output.weight";
+    total += static_cast<int64_t>(tensor.bytes.size());
+  }
+  if (table == nullptr || table->ne[1] <= 0) return total;
+  const auto bytes = static_cast<int64_t>(table->bytes.size());
+  return total + bytes / table->ne[1] - (output ? bytes : 0);
+}
+
 Account Examine(const GgufFile& file) {
   Account account{ReadConfig(file), absl::OkStatus(), TypeTable(file)};
   if (!account.config.ok()) {
@@ -161,6 +177,10 @@ std::string InspectText(const GgufFile& file) {
   row("sha256", file.sha256());
   row("architecture", absl::CHexEscape(Architecture(file)));
   if (const std::string type = DominantWeightType(file); !type.empty()) row("weight type", type);
+  if (!file.tensors().empty()) {
+    const int64_t bytes = BytesPerToken(file);
+    row("bytes per token", absl::StrCat(bytes, " (", Mebibytes(bytes), " of weights)"));
+  }
   row("supported", account.supported.ok()
                        ? "yes"
                        : absl::StrCat("no: ", std::string(account.supported.message())));
@@ -186,6 +206,7 @@ std::string InspectJson(const GgufFile& file) {
   json["unsupported_reason"] = std::string(account.supported.message());
   json["architecture"] = absl::CHexEscape(Architecture(file));
   json["weight_type"] = DominantWeightType(file);
+  json["bytes_per_token"] = BytesPerToken(file);
   nlohmann::ordered_json config = nlohmann::ordered_json::object();
   if (account.config.ok()) {
     for (const auto& [name, value] : ConfigRows(*account.config)) {

@@ -9,13 +9,14 @@
 namespace parity::model {
 
 // Aligned text for a terminal: file and sha256, whether this build can run it (and if not, why),
-// hyper-parameters, table of types, tensor list, metadata. Text from the file is escaped. Ends with
+// hyper-parameters, bytes of weights a decoded token reads, table of types, tensor list, metadata.
+// Text from the file is escaped. Ends with
 // a newline.
 std::string InspectText(const GgufFile& file);
 
 // The same as one JSON object with the keys file, size_bytes, sha256, supported,
-// unsupported_reason, architecture, weight_type, config, types, tensors, metadata. Ends with a
-// newline.
+// unsupported_reason, architecture, weight_type, bytes_per_token, config, types, tensors, metadata.
+// Ends with a newline.
 std::string InspectJson(const GgufFile& file);
 
 }  // namespace parity::model

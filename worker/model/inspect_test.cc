@@ -7,6 +7,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "kernels/dtype.h"
 #include "tests/testing/gguf_writer.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/tiny_model.h"
@@ -36,6 +39,40 @@ TEST(InspectTest, TextNamesTypesTensorsAndDigest) {
   EXPECT_THAT(text, HasSubstr("  Q4_1             14            38400  \n"));
   EXPECT_THAT(text, HasSubstr("  blk.1.ffn_down.weight    Q4_1     [96, 64]\n"));
   EXPECT_THAT(text, HasSubstr("[384 string]\n"));
+}
+
+TEST(InspectTest, BytesPerTokenCountATableOnceAndALookedUpRowOnly) {
+  // The table is 384 rows of 64 floats.
+  for (bool tied : {true, false}) {
+    testing::TinyModelOptions options;
+    options.tied = tied;
+    const std::string bytes = testing::TinyModel(options).Serialize();
+    ASSERT_OK_AND_ASSIGN(const auto file, Parse(bytes));
+    int64_t all = 0;
+    for (const TensorInfo& tensor : file->tensors()) all += tensor.bytes.size();
+    const int64_t expected = all + 64 * 4 - (tied ? 0 : 384 * 64 * 4);
+    EXPECT_EQ(nlohmann::json::parse(InspectJson(*file))["bytes_per_token"], expected) << tied;
+    EXPECT_THAT(InspectText(*file), HasSubstr(absl::StrCat("bytes per token  ", expected, " (")));
+  }
+}
+
+// Every type of the table, mixed in one file, a tensor each; and one that nobody knows.
+TEST(InspectTest, TypesAreCountedAndTheUnknownOneIsNamed) {
+  testing::GgufWriter writer;
+  writer.AddString("general.architecture", "llama");
+  for (const kernels::DTypeTraits& traits : kernels::AllDTypes()) {
+    writer.AddTensor(absl::StrCat("t.", traits.name), {256, 2}, static_cast<uint32_t>(traits.dtype),
+                     std::string(2 * kernels::RowBytes(traits.dtype, 256), '\0'));
+  }
+  writer.AddTensor("t.new", {4}, 99, std::string(32, '\0'));
+  const std::string bytes = writer.Serialize();
+  ASSERT_OK_AND_ASSIGN(const auto file, Parse(bytes));
+  const std::string text = InspectText(*file);
+  for (const kernels::DTypeTraits& traits : kernels::AllDTypes()) {
+    const int64_t size = 2 * kernels::RowBytes(traits.dtype, 256);
+    EXPECT_THAT(text, HasSubstr(absl::StrFormat("  %-10s        1 %16d  \n", traits.name, size)));
+  }
+  EXPECT_THAT(text, HasSubstr("  type 99           1                ?  not supported\n"));
 }
 
 TEST(InspectTest, SaysWhatIsUnsupportedAndWhy) {

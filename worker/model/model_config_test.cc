@@ -342,13 +342,14 @@ INSTANTIATE_TEST_SUITE_P(
             "RopeFreqsOfAnotherSize",
             [](GgufWriter& w) { w.AddTensor("rope_freqs.weight", {4}, 0, std::string(16, '\0')); },
             kInvalid, "tensor 'rope_freqs.weight' is [4, 1, 1, 1], [8, 1, 1, 1] expected"},
-        Refusal{"TypeWithoutProduct",
-                [](GgufWriter& w) {
-                  w.AddTensor("output.weight", {64, 384}, 99, std::string(64, '\0'));
-                },
-                kUnimplemented,
-                "tensor 'output.weight' is of type 99, which is not supported; supported: F32, "
-                "F16, Q4_0, Q4_1, Q8_0, BF16"},
+        Refusal{
+            "TypeWithoutProduct",
+            [](GgufWriter& w) {
+              w.AddTensor("output.weight", {64, 384}, 99, std::string(64, '\0'));
+            },
+            kUnimplemented,
+            "tensor 'output.weight' is of type 99, which is not supported; supported: F32, "
+            "F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, BF16, MXFP4"},
         Refusal{
             "VectorOfIntegers",
             [](GgufWriter& w) { w.AddTensor("rope_freqs.weight", {8}, 26, std::string(32, '\0')); },
