@@ -11,7 +11,8 @@
 namespace parity::kernels {
 
 // Cosines and sines of one step's positions, kept between calls: every layer asks for the same
-// ones. Threading: Prepare from one thread; Rotate beside Rotate.
+// ones, or for one of two (layers with a window rotate by a base of their own). Threading: Prepare
+// from one thread; Rotate beside Rotate.
 class RopeTable {
  public:
   // Computes the table unless it holds these values already. factors: [dims / 2] or empty.
@@ -24,14 +25,20 @@ class RopeTable {
   void Rotate(int64_t t, int64_t heads, int32_t head_size, float* x) const;
 
  private:
-  void RowNative(absl::Span<const float> factors, int32_t position, double* row) const;
-  void RowF32(absl::Span<const float> factors, int32_t position, double* row) const;
+  struct Table {
+    RopeSpec spec;
+    Numerics numerics = Numerics::kNative;
+    std::vector<float> factors;
+    std::vector<int32_t> positions;
+    std::vector<double> values;  // [T][dims / 2][cosine, sine]
 
-  RopeSpec spec_;
-  Numerics numerics_ = Numerics::kNative;
-  std::vector<float> factors_;
-  std::vector<int32_t> positions_;
-  std::vector<double> table_;  // [T][dims / 2][cosine, sine]
+    void Fill();
+    void RowNative(int32_t position, double* row) const;
+    void RowF32(int32_t position, double* row) const;
+  };
+
+  Table tables_[2];
+  int current_ = 0;
 };
 
 }  // namespace parity::kernels

@@ -66,5 +66,21 @@ TEST(RopeTableTest, FactorsAndFrequencyScaleDivideAndMultiplyTheAngle) {
   EXPECT_FLOAT_EQ(x[2], std::cos(0.5f));
 }
 
+// Layers with and without a window ask in turn; a third spec takes the place of the older one.
+TEST(RopeTableTest, TablesOfSeveralSpecsDoNotMixUp) {
+  const std::vector<int32_t> positions = {5};
+  RopeTable shared;
+  for (float base : {1e6f, 1e4f, 1e6f, 500.0f, 1e4f, 1e6f}) {
+    const RopeSpec spec = {RopePairing::kHalfSplit, 4, base, 1.0f, nullptr};
+    std::vector<float> x = {1, 2, 3, 4}, expected = x;
+    RopeTable alone;
+    alone.Prepare(spec, Numerics::kNative, {}, positions);
+    alone.Rotate(0, 1, 4, expected.data());
+    shared.Prepare(spec, Numerics::kNative, {}, positions);
+    shared.Rotate(0, 1, 4, x.data());
+    EXPECT_EQ(x, expected) << base;
+  }
+}
+
 }  // namespace
 }  // namespace parity::kernels

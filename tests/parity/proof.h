@@ -47,9 +47,14 @@ struct Proof {
 // UNIMPLEMENTED without libllama.
 absl::StatusOr<Proof> Prove(const std::string& path, const Sequence& sequence);
 
-// A shadow run step by step: the reference takes a step, the cpu engine follows its values, the
-// capture of the step is dropped. Memory is that of one step, so the context may be long.
-absl::StatusOr<ShadowFindings> ShadowInLockstep(const std::string& path, const Sequence& sequence);
+// A shadow run step by step: llama.cpp takes a step, the cpu engine follows its values, the capture
+// of the step is dropped. Memory is that of one step, so the context may be long. Steps of several
+// tokens and of one are accounted apart; the logits of the former are left out.
+struct LockstepFindings {
+  ShadowFindings pieces, single;
+};
+absl::StatusOr<LockstepFindings> ShadowInLockstep(const std::string& path,
+                                                  const Sequence& sequence);
 
 }  // namespace parity::testing
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -51,10 +52,13 @@ inline constexpr double kContextFlipFloor = 0x1p-20;
 // Threading: one session. Recording and config must outlive the observer.
 class ShadowObserver : public engine::Observer {
  public:
-  ShadowObserver(const engine::Recording& recording, const model::ModelConfig& config)
-      : recording_(recording), config_(config) {}
+  // What `wants` refuses is neither measured nor replaced.
+  ShadowObserver(
+      const engine::Recording& recording, const model::ModelConfig& config,
+      engine::Recorder::Filter wants = [](Stage, int32_t) { return true; })
+      : recording_(recording), config_(config), wants_(std::move(wants)) {}
 
-  bool Wants(Stage stage, int32_t layer) const override { return true; }
+  bool Wants(Stage stage, int32_t layer) const override { return wants_(stage, layer); }
   bool Substitutes() const override { return true; }
   absl::Status BeginStep(const engine::Step& step) override;
   absl::Status Observe(Stage stage, int32_t layer, const engine::MutableTensorView& value) override;
@@ -68,6 +72,7 @@ class ShadowObserver : public engine::Observer {
 
   const engine::Recording& recording_;
   const model::ModelConfig& config_;
+  const engine::Recorder::Filter wants_;
   int32_t first_position_ = 0;
   std::map<engine::Recording::Site, SiteError, engine::Recording::SiteLess> sites_;
   int64_t measured_ = 0;
