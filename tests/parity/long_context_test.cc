@@ -32,7 +32,6 @@ std::vector<int32_t> LongIds(const std::vector<absl::Span<const int32_t>>& promp
 void ExpectAgreement(const std::string& path, const std::vector<int32_t>& ids) {
   const Sequence sequence = {.ids = ids, .prompt = kTokens - kSingle, .piece = 48};
   const auto found = ShadowInLockstep(path, sequence);
-  if (absl::IsUnimplemented(found.status())) GTEST_SKIP() << found.status().message();
   ASSERT_OK(found);
   std::cout << "pieces of 48\n" << found->pieces.Table() << "one by one\n" << found->single.Table();
   for (const ShadowFindings* part : {&found->pieces, &found->single}) {
