@@ -1,13 +1,15 @@
 """Counts the test cases of the last `bazel test` from its XML reports and prints the closing line.
 
-usage: count_tests.py [BAZEL FLAG...] -- TARGET...
+usage: count_tests.py [BAZEL FLAG...] -- TARGET... [++ [BAZEL FLAG...] -- TARGET...]...
 
-Cases are gtest's own; a test that is not gtest counts as one. Exits 1 when a case failed, a target left no report, or no
-case passed.
+Each group of flags and targets is one `bazel test`. Cases are gtest's and pytest's own; another test counts as one. What a
+passed case recorded about itself (a fuzzer's executions) is printed. Exits 1 when a case failed, a target left no report,
+or no case passed.
 """
 
 import collections
 import pathlib
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -19,10 +21,14 @@ def bazel(*arguments):
 
 
 def test_targets(patterns):
-    """Labels of the tests that `bazel test` runs by default: neither slow nor manual."""
-    tests = "tests({})".format(" + ".join(patterns))
-    query = "{0} except attr(tags, '\\b(slow|manual)\\b', {0})".format(tests)
-    return bazel("query", "--noshow_progress", query).split()
+    """Labels of the tests that `bazel test` runs: none that is slow, and a manual one only under its own name."""
+    labels = []
+    for pattern in patterns:
+        tests = "tests({})".format(pattern)
+        left_out = "slow|manual" if re.search(r"(\.\.\.|:all|\*)$", pattern) else "slow"
+        query = "{0} except attr(tags, '\\b({1})\\b', {0})".format(tests, left_out)
+        labels += bazel("query", "--noshow_progress", query).split()
+    return sorted(set(labels))
 
 
 def count(report):
@@ -42,15 +48,18 @@ def count(report):
             skips[" ".join(reason.split())] += 1
         else:
             passed += 1
+            figures = ["{} {}".format(item.get("value"), item.get("name")) for item in case.iter("property")]
+            if figures:
+                notes.append("{}: {}".format(name, ", ".join(figures)))
     notes += ["skipped {}: {}".format(cases, reason) for reason, cases in sorted(skips.items())]
     return passed, failed, skipped, notes
 
 
-def main():
-    split = sys.argv.index("--")
-    flags, patterns = sys.argv[1:split], sys.argv[split + 1:]
+def count_group(arguments, totals):
+    """Adds the cases of one `bazel test` to [passed, failed, skipped] and prints what is to be said of them."""
+    split = arguments.index("--")
+    flags, patterns = arguments[:split], arguments[split + 1:]
     logs = pathlib.Path(bazel("info", *flags, "bazel-testlogs").strip())
-    totals = [0, 0, 0]
     for label in test_targets(patterns):
         report = logs / label.lstrip("/").replace(":", "/") / "test.xml"
         shards = sorted(report.parent.glob("shard_*/test.xml")) or [report]
@@ -64,6 +73,18 @@ def main():
                 totals[number] += value
             for note in notes:
                 print("{}  ({})".format(note, label))
+
+
+def main():
+    groups = [[]]
+    for argument in sys.argv[1:]:
+        if argument == "++":
+            groups.append([])
+        else:
+            groups[-1].append(argument)
+    totals = [0, 0, 0]
+    for group in groups:
+        count_group(group, totals)
     print("{} passed, {} failed, {} skipped".format(*totals), flush=True)
     return 0 if totals[1] == 0 and totals[0] > 0 else 1
 
