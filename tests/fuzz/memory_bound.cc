@@ -16,7 +16,11 @@
 #endif
 
 #ifdef PARITY_COUNTS_MEMORY
-#include <sanitizer/allocator_interface.h>
+// sanitizer/allocator_interface.h, which GCC does not install.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*on_allocate)(const volatile void*,
+                                                                             size_t),
+                                                         void (*on_free)(const volatile void*));
+extern "C" size_t __sanitizer_get_allocated_size(const volatile void* pointer);
 #endif
 
 namespace parity::fuzz {
@@ -43,7 +47,7 @@ void OnAllocate(const volatile void*, size_t bytes) {
 
 void OnFree(const volatile void* pointer) {
   if (pointer == nullptr) return;
-  live_bytes -= static_cast<int64_t>(__sanitizer_get_allocated_size(const_cast<void*>(pointer)));
+  live_bytes -= static_cast<int64_t>(__sanitizer_get_allocated_size(pointer));
 }
 
 }  // namespace
