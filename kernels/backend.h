@@ -9,8 +9,8 @@
 // CHECKed.
 //
 // Determinism: for one numerics, every op gives the same bits whatever the thread count, the SIMD
-// path, and whatever other rows stand in the same call: the order of each sum is part of the op's
-// definition (kernels/README.md).
+// path, and (unless rows_independent() says otherwise) whatever other rows stand in the same call:
+// the order of each sum is part of the op's definition (kernels/README.md).
 #ifndef PARITY_KERNELS_BACKEND_H_
 #define PARITY_KERNELS_BACKEND_H_
 
@@ -137,6 +137,9 @@ class Backend {
   virtual std::string compute_path() const = 0;  // "avx2", "avx512vnni", "scalar", a card's name
   virtual int threads() const = 0;
   virtual Numerics numerics() const = 0;
+  // False where MatMul and Attention may give a row other bits in a call of other rows: a card's
+  // products of many rows are a library's.
+  virtual bool rows_independent() const { return true; }
 
   // Loading. UNIMPLEMENTED naming tensor and type when there is no product for the type.
   virtual absl::StatusOr<std::unique_ptr<Weight>> LoadWeight(const WeightSource& source) = 0;

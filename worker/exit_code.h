@@ -11,6 +11,7 @@ inline constexpr int kExitUsage = 2;        // usage or bad input
 inline constexpr int kExitIncomplete = 3;   // incomplete or lossy
 inline constexpr int kExitUnavailable = 4;  // unavailable or timed out
 inline constexpr int kExitStorage = 5;      // a file could not be written
+inline constexpr int kExitDevice = 6;       // the card has failed: a fresh process is needed
 
 inline int ExitCode(const absl::Status& status) {
   switch (status.code()) {

@@ -3,11 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/cpu/cpu_backend.h"
+#include "kernels/cuda/cuda_factory.h"
 #include "kernels/dtype.h"
 #include "proto/status/status_macros.h"
 #include "worker/engine/backend_engine.h"
@@ -26,24 +28,45 @@ kernels::KvType KvTypeOf(const ModelFlags& flags) {
   return kv == "f32" ? kernels::KvType::kF32 : kernels::KvType::kF16;
 }
 
-absl::StatusOr<std::unique_ptr<engine::Engine>> NewEngine(
-    const ModelFlags& flags, std::shared_ptr<const model::GgufFile> file) {
+kernels::Numerics NumericsOf(const ModelFlags& flags) {
+  return flags.numerics == "f32" ? kernels::Numerics::kF32 : kernels::Numerics::kNative;
+}
+
+// Never another engine than the one asked for: what a card refuses is an error.
+absl::StatusOr<std::unique_ptr<kernels::Backend>> NewBackend(
+    const ModelFlags& flags, const model::GgufFile& file,
+    std::function<void(const absl::Status&)> on_broken) {
   if (flags.engine == "cuda") {
-    return absl::UnimplementedError(
-        "this build has no CUDA engine; use --engine cpu or --engine llama");
+    kernels::cuda::CudaOptions options;
+    options.device = flags.device;
+    options.memory_limit = flags.gpu_memory_limit;
+    options.numerics = NumericsOf(flags);
+    options.on_broken = std::move(on_broken);
+    for (const model::TensorInfo& tensor : file.tensors()) {
+      options.required_bytes += static_cast<int64_t>(tensor.bytes.size());
+    }
+    return kernels::cuda::CreateCudaBackend(options);
   }
+  kernels::CpuOptions options;
+  options.threads = Threads(flags);
+  options.numerics = NumericsOf(flags);
+  ASSIGN_OR_RETURN(std::unique_ptr<kernels::Backend> backend, kernels::CpuBackend::Create(options));
+  return backend;
+}
+
+absl::StatusOr<std::unique_ptr<engine::Engine>> NewEngine(
+    const ModelFlags& flags, std::shared_ptr<const model::GgufFile> file,
+    std::function<void(const absl::Status&)> on_broken) {
   if (flags.engine == "llama") {
     if (flags.numerics != "native") {
-      return absl::InvalidArgumentError("--numerics f32 needs --engine cpu");
+      return absl::InvalidArgumentError("--numerics f32 needs --engine cpu or cuda");
     }
     return llama::LlamaEngine::Create(flags.path, {.threads = Threads(flags),
                                                    .kv_type = KvTypeOf(flags),
                                                    .max_step_tokens = flags.step_tokens});
   }
-  kernels::CpuOptions options;
-  options.threads = Threads(flags);
-  options.numerics = flags.numerics == "f32" ? kernels::Numerics::kF32 : kernels::Numerics::kNative;
-  ASSIGN_OR_RETURN(std::unique_ptr<kernels::Backend> backend, kernels::CpuBackend::Create(options));
+  ASSIGN_OR_RETURN(std::unique_ptr<kernels::Backend> backend,
+                   NewBackend(flags, *file, std::move(on_broken)));
   engine::EngineOptions engine_options;
   engine_options.kv_type = KvTypeOf(flags);
   engine_options.max_step_tokens = flags.step_tokens;
@@ -63,7 +86,8 @@ void AddModelFlags(CLI::App& app, ModelFlags& flags) {
       ->check(CLI::IsMember({"cpu", "cuda", "llama"}))
       ->capture_default_str();
   app.add_option("--numerics", flags.numerics,
-                 "native: as llama.cpp computes on a CPU; f32: weights exact, sums in double")
+                 "native: as llama.cpp computes on a CPU (cuda: int8 or half activations); f32: "
+                 "weights exact, sums in double")
       ->check(CLI::IsMember({"native", "f32"}))
       ->capture_default_str();
   app.add_option("--kv", flags.kv, "Type of the KV cache (default: f16; f32 with --numerics f32)")
@@ -76,6 +100,12 @@ void AddModelFlags(CLI::App& app, ModelFlags& flags) {
   app.add_option("--step-tokens", flags.step_tokens, "Most prompt tokens computed at once")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
+  app.add_option("--device", flags.device, "Card of --engine cuda, as the driver counts them")
+      ->check(CLI::Range(0, 1023))
+      ->capture_default_str();
+  app.add_option("--gpu-memory-limit", flags.gpu_memory_limit,
+                 "Most memory of the card to take, such as 8GiB (default: all that is free)")
+      ->transform(CLI::AsSizeValue(false));
 }
 
 request::Served LoadedModel::Serve() const {
@@ -90,14 +120,15 @@ request::Served LoadedModel::Serve() const {
   return served;
 }
 
-absl::StatusOr<LoadedModel> LoadModel(const ModelFlags& flags) {
+absl::StatusOr<LoadedModel> LoadModel(const ModelFlags& flags,
+                                      std::function<void(const absl::Status&)> on_broken) {
   LoadedModel loaded;
   loaded.context_tokens = flags.context_tokens;
   ASSIGN_OR_RETURN(loaded.file, model::GgufFile::Open(flags.path));
   auto tokenizer = tokenizer::Tokenizer::Create(*loaded.file);
   loaded.tokenizer_status = tokenizer.status();
   if (tokenizer.ok()) loaded.tokenizer = *std::move(tokenizer);
-  ASSIGN_OR_RETURN(loaded.engine, NewEngine(flags, loaded.file));
+  ASSIGN_OR_RETURN(loaded.engine, NewEngine(flags, loaded.file, std::move(on_broken)));
   return loaded;
 }
 

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -20,14 +21,16 @@ struct ModelFlags {
   std::string path;
   std::string engine = "cpu";
   std::string numerics = "native";
-  std::string kv;              // empty: f16, or f32 with numerics f32
-  int threads = 0;             // 0: one a core
-  int32_t context_tokens = 0;  // 0: the model's own
-  int32_t step_tokens = 256;   // most tokens of one engine step
+  std::string kv;                // empty: f16, or f32 with numerics f32
+  int threads = 0;               // 0: one a core
+  int32_t context_tokens = 0;    // 0: the model's own
+  int32_t step_tokens = 256;     // most tokens of one engine step
+  int device = 0;                // engine cuda: as the driver counts cards
+  int64_t gpu_memory_limit = 0;  // engine cuda: most bytes of the card; 0: all that is free
 };
 
-// Adds --model, --engine, --numerics, --kv, --threads, --context and --step-tokens. `flags` must
-// outlive the app.
+// Adds --model, --engine, --numerics, --kv, --threads, --context, --step-tokens, --device and
+// --gpu-memory-limit. `flags` must outlive the app.
 void AddModelFlags(CLI::App& app, ModelFlags& flags);
 
 struct LoadedModel {
@@ -43,8 +46,10 @@ struct LoadedModel {
 };
 
 // Errors name the file, and what was found and expected. UNIMPLEMENTED: an engine, architecture or
-// type that this build lacks.
-absl::StatusOr<LoadedModel> LoadModel(const ModelFlags& flags);
+// type that this build lacks. on_broken is called once, on the thread that notices, when the card
+// of engine cuda has failed for good; every Generate call ends with its error then.
+absl::StatusOr<LoadedModel> LoadModel(const ModelFlags& flags,
+                                      std::function<void(const absl::Status&)> on_broken);
 
 }  // namespace parity::worker
 

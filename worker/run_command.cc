@@ -31,7 +31,7 @@ constexpr char kExamples[] =
     "  parity-worker run --model model.gguf --shadow demo/llama.cpp --collector 127.0.0.1:50052\n"
     "Text goes to stdout, a summary to stderr. Exit codes: 0 done, 2 bad input, 3 cancelled, "
     "failed\n"
-    "or the capture is incomplete, 4 unavailable, 5 a log could not be written.";
+    "or the capture is incomplete, 4 unavailable, 5 a log could not be written, 6 the card failed.";
 
 struct Flags {
   ModelFlags model;
@@ -141,9 +141,11 @@ int ExitCodeOf(const v1::GenerateEvent::Finished& finished) {
 
 absl::StatusOr<int> Run(Flags& flags) {
   FillRequest(flags);
+  bool broken = false;  // the generation that ends with it says why
   ASSIGN_OR_RETURN(const auto store, OpenStore(flags.capture));
   ASSIGN_OR_RETURN(const auto log, OpenLog(flags.capture));
-  ASSIGN_OR_RETURN(const LoadedModel model, LoadModel(flags.model));
+  ASSIGN_OR_RETURN(const LoadedModel model,
+                   LoadModel(flags.model, [&broken](const absl::Status&) { broken = true; }));
   request::Served served = model.Serve();
   served.store = store.get();
   served.log = log.get();
@@ -156,7 +158,7 @@ absl::StatusOr<int> Run(Flags& flags) {
   }
   printer.EndLine();
   std::fprintf(stderr, "%s\n", Summary(printer, static_cast<int64_t>(flags.forced.size())).c_str());
-  return ExitCodeOf(printer.finished());
+  return broken ? kExitDevice : ExitCodeOf(printer.finished());
 }
 
 // Numbers of the request message, bound by callbacks since protobuf fields have no address.

@@ -1,10 +1,15 @@
 #include "worker/serve_command.h"
 
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "proto/serve/flags.h"
 #include "proto/serve/server.h"
@@ -27,7 +32,7 @@ constexpr char kExamples[] =
     "  parity-worker serve --model model.gguf --collector 127.0.0.1:50052\n"
     "  parity-worker serve --model model.gguf --engine llama --listen unix:/tmp/worker.sock\n"
     "The first line on stdout says where it listens. SIGTERM ends running calls with a finished\n"
-    "event, seals their captures and exits with 0.";
+    "event, seals their captures and exits with 0. A card that fails ends it the same way, with 6.";
 
 struct Flags {
   ModelFlags model;
@@ -36,10 +41,18 @@ struct Flags {
   int max_sessions = 4;
 };
 
-absl::Status Serve(const Flags& flags) {
+// The exit code once it has ended by a signal, or by the card's failure: that is told to health
+// checks, and the running calls end with its error.
+absl::StatusOr<int> Serve(const Flags& flags) {
+  std::atomic<bool> broken = false;
   ASSIGN_OR_RETURN(const auto store, OpenStore(flags.capture));
   ASSIGN_OR_RETURN(const auto log, OpenLog(flags.capture));
-  ASSIGN_OR_RETURN(const LoadedModel model, LoadModel(flags.model));
+  ASSIGN_OR_RETURN(
+      const LoadedModel model, LoadModel(flags.model, [&broken](const absl::Status& status) {
+        std::fprintf(stderr, "parity-worker serve: %s\n", std::string(status.message()).c_str());
+        broken = true;
+        kill(getpid(), SIGTERM);
+      }));
   request::Served served = model.Serve();
   served.store = store.get();
   served.log = log.get();
@@ -53,7 +66,7 @@ absl::Status Serve(const Flags& flags) {
   server->SetServing(false);
   service.StopAll();
   server->Shutdown(kShutdownGrace);
-  return absl::OkStatus();
+  return broken ? kExitDevice : kExitOk;
 }
 
 }  // namespace
@@ -69,10 +82,11 @@ void AddServeCommand(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->footer(kExamples);
   command->callback([flags, &exit_code] {
-    const absl::Status status = Serve(*flags);
-    exit_code = ExitCode(status);
-    if (!status.ok()) {
-      std::fprintf(stderr, "parity-worker serve: %s\n", std::string(status.message()).c_str());
+    const absl::StatusOr<int> code = Serve(*flags);
+    exit_code = code.ok() ? *code : ExitCode(code.status());
+    if (!code.ok()) {
+      std::fprintf(stderr, "parity-worker serve: %s\n",
+                   std::string(code.status().message()).c_str());
     }
   });
 }

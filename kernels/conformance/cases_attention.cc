@@ -85,18 +85,19 @@ std::vector<float> RunAttention(const Problem& p, Backend& backend, int64_t at_o
 // out = sum p v. Scores are off by (sqrt(K) + 2) units of |q.k| <= |q||k| scale (at most ~2 here),
 // so each p by that and 4 units of its exp and products; the sum over n positions adds sqrt(n)
 // units: all relative to sum p |v|. A probability rounded to half may also land on the other side:
-// 2^-11 of it. f32: double throughout, one rounding on either side.
-std::vector<double> AttentionBounds(const Problem& p, Numerics numerics,
+// 2^-11 of it (a card keeps it in float). f32: double throughout, one rounding on either side.
+std::vector<double> AttentionBounds(const Problem& p, Arithmetic arithmetic,
                                     const std::vector<float>& expected) {
   Problem magnitudes = p;
   for (float& v : magnitudes.v) v = std::fabs(v);
+  const Numerics numerics = arithmetic == Arithmetic::kNative ? Numerics::kNative : Numerics::kF32;
   const std::vector<float> sums =
       RunAttention(magnitudes, *CreateReferenceBackend(numerics), p.shape.rows);
   double unit = 4 * kUnit * 0x1p-8;
-  if (numerics == Numerics::kNative) {
+  if (IsNative(arithmetic)) {
     const double scores = 2 * (std::sqrt(p.shape.head_size) + 2);
     unit = 2 * (scores + 4 + std::sqrt(p.positions())) * kUnit;
-    if (p.type == KvType::kF16) unit += 0x1p-11;
+    if (p.type == KvType::kF16 && arithmetic == Arithmetic::kNative) unit += 0x1p-11;
   }
   std::vector<double> bounds;
   for (size_t i = 0; i < sums.size(); ++i) {
@@ -116,8 +117,8 @@ Case AttentionCase(const Shape& shape, KvType type, uint32_t seed) {
                        "_T", shape.rows, "_S", shape.sequences),
           shape.rows,
           [p](Backend& backend, int64_t at_once) { return RunAttention(p, backend, at_once); },
-          [p](Numerics numerics, const std::vector<float>& expected) {
-            return AttentionBounds(p, numerics, expected);
+          [p](Arithmetic arithmetic, const std::vector<float>& expected) {
+            return AttentionBounds(p, arithmetic, expected);
           },
           // One probability in a few hundred lands on the other side of a half: 2^-22 of its share,
           // squared.

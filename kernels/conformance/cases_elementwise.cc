@@ -19,7 +19,7 @@ std::unique_ptr<Vector> Load(Backend& backend, const Values& values) {
   return *std::move(vector);
 }
 
-Bounds Exact(Numerics, const Values& expected) { return Bounds(expected.size(), 0.0); }
+Bounds Exact(Arithmetic, const Values& expected) { return Bounds(expected.size(), 0.0); }
 
 // Calls op(first row, rows) for pieces of at most at_once rows.
 template <typename Op>
@@ -42,9 +42,9 @@ Case RmsNormCase(int64_t rows, int64_t groups, int64_t size, uint32_t seed) {
           },
           // native: squares, mean, eps, each halved by the root; root, quotient, two products. f32:
           // a rounding each side.
-          [](Numerics numerics, const Values& expected) {
+          [](Arithmetic arithmetic, const Values& expected) {
             Bounds bounds;
-            const double units = numerics == Numerics::kNative ? 7 : 2;
+            const double units = IsNative(arithmetic) ? 7 : 2;
             for (float e : expected) bounds.push_back(units * kUnit * std::fabs(e));
             return bounds;
           }};
@@ -81,14 +81,16 @@ Case RopeCase(const RopeShape& shape, uint32_t seed) {
           },
           // Two products of values <= 4 with sines off by one unit, and their sum: six units of 8
           // at most; f32: one rounding on either side.
-          [](Numerics numerics, const Values& expected) {
+          [](Arithmetic arithmetic, const Values& expected) {
             Bounds bounds;
             for (float e : expected) {
-              bounds.push_back(numerics == Numerics::kNative ? 6 * kUnit * 8
-                                                             : 2 * kUnit * std::fabs(e));
+              bounds.push_back(IsNative(arithmetic) ? 6 * kUnit * 8 : 2 * kUnit * std::fabs(e));
             }
             return bounds;
-          }};
+          },
+          1e-10, 1e-10,
+          // A card forms the angles as llama.cpp's CPU backend does.
+          Numerics::kNative};
 }
 
 Case ActivationCase(Activation activation, int64_t rows, int64_t cols, uint32_t seed) {
@@ -110,14 +112,18 @@ Case ActivationCase(Activation activation, int64_t rows, int64_t cols, uint32_t 
           },
           // SiLU: exp within two ulps (4 units), a sum, a quotient, a product; results below the
           // normal range count as zero. GELU native: float cancellation of 1 + tanh (x units), then
-          // a half that may land on the other side.
-          [=](Numerics numerics, const Values& expected) {
+          // a half that may land on the other side; on a card float throughout: tanh within two
+          // ulps of an argument within five units, times |x| / 2.
+          [=](Arithmetic arithmetic, const Values& expected) {
             Bounds bounds;
             for (size_t i = 0; i < expected.size(); ++i) {
               const double size = std::fabs(expected[i]);
               double bound = 2 * kUnit * size + 0x1p-120;
-              if (numerics == Numerics::kNative && silu) bound = 8 * kUnit * size + 0x1p-120;
-              if (numerics == Numerics::kNative && !silu) {
+              if (IsNative(arithmetic) && silu) bound = 8 * kUnit * size + 0x1p-120;
+              if (arithmetic == Arithmetic::kDeviceNative && !silu) {
+                bound = 8 * kUnit * size + 4 * kUnit * std::fabs(up[i] * gate[i]);
+              }
+              if (arithmetic == Arithmetic::kNative && !silu) {
                 bound =
                     0x1p-10 * size + std::fabs(up[i]) * (2 * kUnit * std::fabs(gate[i]) + 0x1p-24);
               }

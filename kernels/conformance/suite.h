@@ -24,6 +24,7 @@ struct Subject {
   std::string name;  // letters, digits and underscores
   Numerics numerics;
   std::function<std::unique_ptr<Backend>()> make;
+  bool device = false;  // rounds as a card does (Arithmetic)
 };
 
 // Param: subject, case. Runs the case on the subject and on the oracle.
@@ -34,6 +35,7 @@ class OracleTest : public testing::TestWithParam<std::tuple<Subject, Case>> {};
 struct BitsPair {
   Subject base;
   Subject other;
+  bool pieces = true;  // whether the bits must not depend on the rows of a call either
 };
 
 // Param: pair, case. Runs the case on base with all rows in one call, and on other in one call, in

@@ -1,0 +1,352 @@
+#include "kernels/cuda/cuda_backend.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "proto/status/status_macros.h"
+
+namespace parity::kernels::cuda {
+namespace {
+
+int64_t Elements(Matrix m) { return m.rows * m.cols; }
+
+void CheckSameShape(Matrix a, Matrix b) {
+  CHECK_EQ(a.rows, b.rows);
+  CHECK_EQ(a.cols, b.cols);
+}
+
+const float* Values(const Vector& vector) {
+  return static_cast<const DeviceVector&>(vector).data();
+}
+
+const WeightView& ViewOf(const Weight& weight) {
+  return static_cast<const DeviceWeight&>(weight).view();
+}
+
+bool IsFloatType(DType dtype) { return Traits(dtype).block_elements == 1; }
+
+// In which type a long step multiplies.
+GemmType DenseType(DType dtype, Numerics numerics) {
+  if (numerics == Numerics::kF32 || dtype == DType::kF32) return GemmType::kFloat;
+  return dtype == DType::kBF16 ? GemmType::kBf16 : GemmType::kHalf;
+}
+
+// Whether the weight lies in memory as the dense product reads it.
+bool IsDense(DType dtype, GemmType type) {
+  return (type == GemmType::kFloat && dtype == DType::kF32) ||
+         (type == GemmType::kHalf && dtype == DType::kF16) ||
+         (type == GemmType::kBf16 && dtype == DType::kBF16);
+}
+
+TileType TileOf(GemmType type) {
+  switch (type) {
+    case GemmType::kFloat:
+      return TileType::kFloat;
+    case GemmType::kHalf:
+      return TileType::kHalf;
+    case GemmType::kBf16:
+      return TileType::kBf16;
+  }
+  return TileType::kFloat;
+}
+
+std::vector<RowTile> TilesOf(absl::Span<const RowPlace> places, int32_t most_rows) {
+  std::vector<RowTile> tiles;
+  for (int32_t t = 0; t < static_cast<int32_t>(places.size()); ++t) {
+    const bool joins = !tiles.empty() && tiles.back().rows < most_rows &&
+                       places[tiles.back().first].cache == places[t].cache;
+    if (!joins) tiles.push_back({t, 0});
+    ++tiles.back().rows;
+  }
+  return tiles;
+}
+
+}  // namespace
+
+CudaBackend::CudaBackend(std::unique_ptr<Device> device, CudaBackendOptions options)
+    : device_(std::move(device)), options_(std::move(options)) {}
+
+absl::Status CudaBackend::Wait() {
+  absl::Status status = device_->Wait();
+  if (!status.ok() && !std::exchange(broken_, true) && options_.on_broken) {
+    options_.on_broken(status);
+  }
+  return status;
+}
+
+void CudaBackend::Fail(absl::Status status) {
+  if (status_.ok()) status_ = std::move(status);
+}
+
+void* CudaBackend::Scratch(Block& block, int64_t bytes) {
+  if (block.as<void>() != nullptr && block.bytes() >= bytes) return block.as<void>();
+  block = Block();  // before the larger one is asked for
+  auto larger = Block::Allocate(*device_, bytes);
+  if (!larger.ok()) {
+    Fail(absl::Status(larger.status().code(),
+                      absl::StrCat("working memory: ", larger.status().message())));
+    return nullptr;
+  }
+  block = *std::move(larger);
+  return block.as<void>();
+}
+
+template <typename T>
+const T* CudaBackend::OnDevice(absl::Span<const T> values, Uploaded& uploaded) {
+  const int64_t bytes = static_cast<int64_t>(values.size() * sizeof(T));
+  const bool same = static_cast<int64_t>(uploaded.bytes.size()) == bytes &&
+                    std::memcmp(uploaded.bytes.data(), values.data(), bytes) == 0;
+  if (same && bytes > 0) return uploaded.block.as<T>();
+  if (Scratch(uploaded.block, bytes) == nullptr) return nullptr;
+  const auto* const from = reinterpret_cast<const uint8_t*>(values.data());
+  uploaded.bytes.assign(from, from + bytes);
+  device_->Upload(from, bytes, uploaded.block.as<void>());
+  return uploaded.block.as<T>();
+}
+
+absl::StatusOr<std::unique_ptr<Weight>> CudaBackend::LoadWeight(const WeightSource& source) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Weight> weight, DeviceWeight::Load(*device_, source));
+  return weight;
+}
+
+absl::StatusOr<std::unique_ptr<Vector>> CudaBackend::LoadVector(absl::Span<const float> values) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Vector> vector, DeviceVector::Load(*device_, values));
+  return vector;
+}
+
+absl::StatusOr<std::unique_ptr<KvCache>> CudaBackend::NewKvCache(const KvShape& shape) {
+  ASSIGN_OR_RETURN(std::unique_ptr<KvCache> cache, DeviceKvCache::Create(*device_, shape));
+  return cache;
+}
+
+absl::StatusOr<std::unique_ptr<Buffer>> CudaBackend::NewBuffer(int64_t elements) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Buffer> buffer, DeviceBuffer::Create(*device_, elements));
+  return buffer;
+}
+
+void CudaBackend::Embed(const Weight& table, absl::Span<const int32_t> ids, Matrix out) {
+  if (!status_.ok()) return;
+  CHECK_EQ(out.rows, static_cast<int64_t>(ids.size()));
+  CHECK_EQ(out.cols, table.cols());
+  for (int32_t id : ids) CHECK(id >= 0 && id < table.rows()) << id;
+  if (Elements(out) == 0) return;
+  const int32_t* const on_device = OnDevice(ids, ids_);
+  if (on_device == nullptr) return;
+  EmbedRows(stream(), ViewOf(table), on_device, out.rows, out.data);
+}
+
+void CudaBackend::RmsNorm(Matrix x, const Vector& weight, float eps, Matrix out) {
+  if (!status_.ok()) return;
+  CheckSameShape(x, out);
+  CHECK(weight.size() > 0 && x.cols % weight.size() == 0) << x.cols << " by " << weight.size();
+  if (Elements(x) == 0) return;
+  RmsNormGroups(stream(), x.data, Values(weight), Elements(x) / weight.size(), weight.size(), eps,
+                exact(), out.data);
+}
+
+void CudaBackend::MatMul(const Weight& weight, Matrix x, Matrix out) {
+  if (!status_.ok()) return;
+  CHECK_EQ(x.rows, out.rows);
+  CHECK_EQ(x.cols, weight.cols());
+  CHECK_EQ(out.cols, weight.rows());
+  if (Elements(out) == 0) return;
+  if (x.rows <= kMostVectorRows) {
+    VectorProduct(ViewOf(weight), x, out);
+  } else {
+    DenseProduct(ViewOf(weight), x, out);
+  }
+}
+
+void CudaBackend::VectorProduct(const WeightView& weight, Matrix x, Matrix out) {
+  if (exact()) return DoubleProduct(stream(), weight, x.data, x.rows, out.data);
+  if (IsFloatType(weight.dtype)) {
+    return FloatProduct(stream(), weight, x.data, x.rows, out.data);
+  }
+  auto* const q = static_cast<int8_t*>(Scratch(activations_, Elements(x)));
+  auto* const scales =
+      static_cast<float*>(Scratch(factors_, Elements(x) / kChunk * int64_t{sizeof(float)}));
+  if (q == nullptr || scales == nullptr) return;
+  QuantizeRows(stream(), x.data, x.rows, x.cols, q, scales);
+  Int8Product(stream(), weight, q, scales, x.rows, out.data);
+}
+
+const void* CudaBackend::DenseActivations(GemmType type, Matrix x) {
+  if (type == GemmType::kFloat) return x.data;
+  auto* const values = static_cast<uint16_t*>(Scratch(activations_, Elements(x) * 2));
+  if (values == nullptr) return nullptr;
+  if (type == GemmType::kBf16) {
+    RowsToBf16(stream(), x.data, x.rows, x.cols, values);
+    return values;
+  }
+  auto* const factors =
+      static_cast<float*>(Scratch(factors_, x.rows * static_cast<int64_t>(sizeof(float))));
+  if (factors == nullptr) return nullptr;
+  RowsToHalf(stream(), x.data, x.rows, x.cols, values, factors);
+  return values;
+}
+
+void CudaBackend::DenseProduct(const WeightView& weight, Matrix x, Matrix out) {
+  const GemmType type = DenseType(weight.dtype, numerics());
+  const int64_t element = type == GemmType::kFloat ? 4 : 2;
+  const void* const activations = DenseActivations(type, x);
+  if (activations == nullptr) return;
+  GemmCall call = {.type = type, .inputs = x.cols, .rows = x.rows, .x = activations};
+  call.out_stride = out.cols;
+  const bool dense = IsDense(weight.dtype, type);
+  const int64_t tile_rows = options_.tile_elements / std::max<int64_t>(1, x.cols);
+  const int64_t at_once = dense ? out.cols : std::clamp<int64_t>(tile_rows, 1, out.cols);
+  for (int64_t first = 0; first < out.cols; first += at_once) {
+    call.outputs = std::min(at_once, out.cols - first);
+    call.weight = weight.body;
+    call.out = out.data + first;
+    if (!dense) {
+      void* const tile = Scratch(weights_, at_once * x.cols * element);
+      if (tile == nullptr) return;
+      DequantizeRows(stream(), weight, first, call.outputs, TileOf(type), tile);
+      call.weight = tile;
+    }
+    const absl::Status status = device_->gemm().Multiply(call);
+    if (!status.ok()) return Fail(status);
+  }
+  if (type == GemmType::kHalf) {
+    ScaleRows(stream(), factors_.as<float>(), out.rows, out.cols, out.data);
+  }
+}
+
+void CudaBackend::AddBias(const Vector& bias, Matrix x) {
+  if (!status_.ok()) return;
+  CHECK_EQ(x.cols, bias.size());
+  if (Elements(x) > 0) AddBiasRows(stream(), Values(bias), x.rows, x.cols, x.data);
+}
+
+void CudaBackend::Rope(const RopeSpec& spec, int32_t head_size, absl::Span<const int32_t> positions,
+                       Matrix x) {
+  if (!status_.ok()) return;
+  CHECK_EQ(x.rows, static_cast<int64_t>(positions.size()));
+  CHECK(head_size > 0 && x.cols % head_size == 0) << x.cols << " by " << head_size;
+  CHECK(spec.dims >= 0 && spec.dims % 2 == 0 && spec.dims <= head_size) << spec.dims;
+  CHECK(spec.factors == nullptr || spec.factors->size() == spec.dims / 2);
+  if (Elements(x) == 0 || spec.dims == 0) return;
+  const int32_t* const on_device = OnDevice(positions, positions_);
+  if (on_device == nullptr) return;
+  const RopeParameters rope = {spec.pairing == RopePairing::kAdjacent, spec.dims, spec.base,
+                               spec.freq_scale,
+                               spec.factors != nullptr ? Values(*spec.factors) : nullptr};
+  RopeRows(stream(), rope, on_device, x.rows, x.cols / head_size, head_size, exact(), x.data);
+}
+
+const DevicePlace* CudaBackend::Places(absl::Span<const RowPlace> places) {
+  std::vector<DevicePlace> on_device;
+  for (const RowPlace& place : places) {
+    const auto& cache = *static_cast<DeviceKvCache*>(place.cache);
+    CHECK(place.position >= 0 && place.position < cache.capacity()) << place.position;
+    on_device.push_back({cache.keys(), cache.values(), place.position, cache.capacity()});
+  }
+  return OnDevice<DevicePlace>(on_device, places_);
+}
+
+void CudaBackend::AppendKv(int32_t layer, Matrix k, Matrix v, absl::Span<const RowPlace> places) {
+  if (!status_.ok()) return;
+  CheckSameShape(k, v);
+  CHECK_EQ(k.rows, static_cast<int64_t>(places.size()));
+  if (places.empty()) return;
+  const KvShape& shape = static_cast<DeviceKvCache*>(places[0].cache)->shape();
+  CHECK_EQ(k.cols, int64_t{shape.head_size} * shape.kv_heads);
+  CHECK(layer >= 0 && layer < shape.layers) << layer;
+  const DevicePlace* const on_device = Places(places);
+  if (on_device == nullptr) return;
+  AppendRows(stream(), {layer, shape.kv_heads, shape.head_size, shape.type == KvType::kF16}, k.data,
+             v.data, on_device, k.rows);
+}
+
+void CudaBackend::Attention(const AttentionSpec& spec, Matrix q, absl::Span<const RowPlace> places,
+                            Matrix out) {
+  if (!status_.ok()) return;
+  CheckSameShape(q, out);
+  CHECK_EQ(q.rows, static_cast<int64_t>(places.size()));
+  CHECK_EQ(q.cols, int64_t{spec.heads} * spec.head_size);
+  CHECK(spec.kv_heads > 0 && spec.heads % spec.kv_heads == 0) << spec.heads;
+  if (places.empty()) return;
+  const KvShape& shape = static_cast<DeviceKvCache*>(places[0].cache)->shape();
+  CHECK(shape.kv_heads == spec.kv_heads && shape.head_size == spec.head_size);
+  CHECK(spec.layer >= 0 && spec.layer < shape.layers) << spec.layer;
+
+  AttentionCall call = {};
+  call.layout = {spec.layer, spec.kv_heads, spec.head_size, shape.type == KvType::kF16};
+  call.heads = spec.heads;
+  call.scale = spec.scale;
+  call.window = spec.window;
+  call.q = q.data;
+  call.out = out.data;
+  call.rows = static_cast<int32_t>(q.rows);
+  call.exact = exact();
+  call.first_position = places[0].position;
+  for (const RowPlace& place : places) {
+    const int32_t begin = spec.window > 0 ? std::max(0, place.position + 1 - spec.window) : 0;
+    call.first_position = std::min(call.first_position, begin);
+    call.end_position = std::max(call.end_position, place.position + 1);
+  }
+  call.tile_rows = AttentionTileRows(call);
+  const std::vector<RowTile> tiles = TilesOf(places, call.tile_rows);
+  call.tile_count = static_cast<int32_t>(tiles.size());
+  call.places = Places(places);
+  call.tiles = OnDevice<RowTile>(tiles, tiles_);
+  if (call.places == nullptr || call.tiles == nullptr) return;
+  if (call.rows <= kMostSplitRows) {
+    call.partials = Scratch(partials_, PartialBytes(call));
+    if (call.partials == nullptr) return;
+  }
+  Attend(stream(), call);
+}
+
+void CudaBackend::GatedActivation(Activation activation, Matrix gate, Matrix up, Matrix out) {
+  if (!status_.ok()) return;
+  CheckSameShape(gate, up);
+  CheckSameShape(gate, out);
+  if (Elements(gate) == 0) return;
+  const auto op = activation == Activation::kSilu ? SiluTimes : GeluTanhTimes;
+  op(stream(), gate.data, up.data, Elements(gate), exact(), out.data);
+}
+
+void CudaBackend::Add(Matrix a, Matrix b, Matrix out) {
+  if (!status_.ok()) return;
+  CheckSameShape(a, b);
+  CheckSameShape(a, out);
+  if (Elements(a) > 0) AddRows(stream(), a.data, b.data, Elements(a), out.data);
+}
+
+void CudaBackend::Scale(float factor, Matrix x) {
+  if (!status_.ok()) return;
+  if (Elements(x) > 0) ScaleAll(stream(), factor, Elements(x), x.data);
+}
+
+void CudaBackend::Tap(Matrix value, bool substitute, TapSink sink) {
+  if (!status_.ok()) return;
+  const int64_t bytes = Elements(value) * static_cast<int64_t>(sizeof(float));
+  std::vector<float> values(Elements(value));
+  device_->Download(value.data, bytes, values.data());
+  // What a failed card left would be observed as if it had been computed.
+  if (absl::Status status = Wait(); !status.ok()) return Fail(std::move(status));
+  if (absl::Status status = sink(absl::MakeSpan(values), value.rows, value.cols); !status.ok()) {
+    return Fail(std::move(status));
+  }
+  if (substitute) device_->Upload(values.data(), bytes, value.data);
+}
+
+void CudaBackend::Read(Matrix value, absl::Span<float> out) {
+  if (!status_.ok()) return;
+  CHECK_EQ(static_cast<int64_t>(out.size()), Elements(value));
+  device_->Download(value.data, Elements(value) * static_cast<int64_t>(sizeof(float)), out.data());
+}
+
+absl::Status CudaBackend::TakeStatus() {
+  absl::Status late = Wait();
+  absl::Status status = std::exchange(status_, absl::OkStatus());
+  return status.ok() ? late : status;
+}
+
+}  // namespace parity::kernels::cuda

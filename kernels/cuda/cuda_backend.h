@@ -1,0 +1,109 @@
+// The CUDA engine's backend: own kernels on one card, cuBLAS for prefill.
+//
+// Native numerics: decode multiplies quantised weights with activations in int8 (one float scale
+// per 32), F16, BF16 and F32 weights with float activations; steps of more than kMostVectorRows
+// rows dequantise the weights to halves (bfloat16, floats for those types) for a dense product with
+// float sums. Everything else is float, attention keeps probabilities in float. f32 numerics:
+// double sums, but float ones in the dense product.
+//
+// So a row's bits depend on whether it stands in a short or a long step, not on the other rows of
+// it; and the same calls give the same bits on the same card.
+#ifndef PARITY_KERNELS_CUDA_CUDA_BACKEND_H_
+#define PARITY_KERNELS_CUDA_CUDA_BACKEND_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "kernels/backend.h"
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/device_memory.h"
+#include "kernels/cuda/launches.h"
+
+namespace parity::kernels::cuda {
+
+// Rows of a step that are multiplied straight from the packed weights; cuBLAS takes more.
+inline constexpr int64_t kMostVectorRows = 8;
+
+// A weight is dequantised and multiplied in pieces of rows of about this many elements.
+inline constexpr int64_t kTileElements = 16 << 20;
+
+struct CudaBackendOptions {
+  Numerics numerics = Numerics::kNative;
+  // Called once, on the thread that notices, when the device has failed for good.
+  std::function<void(const absl::Status&)> on_broken;
+  int64_t tile_elements = kTileElements;  // other only in tests
+};
+
+// What it gave its caller (weights, buffers, caches) must be destroyed before it. See Backend
+// for everything else.
+class CudaBackend : public Backend {
+ public:
+  CudaBackend(std::unique_ptr<Device> device, CudaBackendOptions options);
+
+  std::string name() const override { return "cuda"; }
+  std::string compute_path() const override { return device_->name(); }
+  int threads() const override { return 1; }  // of the host
+  Numerics numerics() const override { return options_.numerics; }
+  bool rows_independent() const override { return false; }
+
+  absl::StatusOr<std::unique_ptr<Weight>> LoadWeight(const WeightSource& source) override;
+  absl::StatusOr<std::unique_ptr<Vector>> LoadVector(absl::Span<const float> values) override;
+  absl::StatusOr<std::unique_ptr<KvCache>> NewKvCache(const KvShape& shape) override;
+  absl::StatusOr<std::unique_ptr<Buffer>> NewBuffer(int64_t elements) override;
+
+  void Embed(const Weight& table, absl::Span<const int32_t> ids, Matrix out) override;
+  void RmsNorm(Matrix x, const Vector& weight, float eps, Matrix out) override;
+  void MatMul(const Weight& weight, Matrix x, Matrix out) override;
+  void AddBias(const Vector& bias, Matrix x) override;
+  void Rope(const RopeSpec& spec, int32_t head_size, absl::Span<const int32_t> positions,
+            Matrix x) override;
+  void AppendKv(int32_t layer, Matrix k, Matrix v, absl::Span<const RowPlace> places) override;
+  void Attention(const AttentionSpec& spec, Matrix q, absl::Span<const RowPlace> places,
+                 Matrix out) override;
+  void GatedActivation(Activation activation, Matrix gate, Matrix up, Matrix out) override;
+  void Add(Matrix a, Matrix b, Matrix out) override;
+  void Scale(float factor, Matrix x) override;
+  void Tap(Matrix value, bool substitute, TapSink sink) override;
+  void Read(Matrix value, absl::Span<float> out) override;
+  absl::Status TakeStatus() override;
+
+ private:
+  // Small arrays of a step, uploaded again only when they change: a step's layers share them.
+  struct Uploaded {
+    std::vector<uint8_t> bytes;
+    Block block;
+  };
+
+  bool exact() const { return options_.numerics == Numerics::kF32; }
+  Stream& stream() { return device_->stream(); }
+  void Fail(absl::Status status);
+  absl::Status Wait();
+  // Device memory of at least `bytes`, kept for the next call; null after an error.
+  void* Scratch(Block& block, int64_t bytes);
+  // The device's copy of `values`; null after an error.
+  template <typename T>
+  const T* OnDevice(absl::Span<const T> values, Uploaded& uploaded);
+  void VectorProduct(const WeightView& weight, Matrix x, Matrix out);
+  void DenseProduct(const WeightView& weight, Matrix x, Matrix out);
+  // Activations as the dense product's type; null after an error.
+  const void* DenseActivations(GemmType type, Matrix x);
+  // The caches and positions of rows; null after an error.
+  const DevicePlace* Places(absl::Span<const RowPlace> places);
+
+  std::unique_ptr<Device> device_;
+  const CudaBackendOptions options_;
+  bool broken_ = false;  // and reported
+  absl::Status status_;
+  Uploaded ids_, positions_, places_, tiles_;
+  Block activations_, factors_, weights_, partials_;
+};
+
+}  // namespace parity::kernels::cuda
+
+#endif  // PARITY_KERNELS_CUDA_CUDA_BACKEND_H_

@@ -1,0 +1,33 @@
+// The CUDA backend on a card of this machine, or the reason why there is none.
+#ifndef PARITY_KERNELS_CUDA_CUDA_FACTORY_H_
+#define PARITY_KERNELS_CUDA_CUDA_FACTORY_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "kernels/backend.h"
+#include "kernels/dtype.h"
+
+namespace parity::kernels::cuda {
+
+struct CudaOptions {
+  int device = 0;            // as the driver counts them
+  int64_t memory_limit = 0;  // most bytes this process takes of the card; 0: all that is free
+  // What the caller is about to load. More than is free is refused before anything is allocated.
+  int64_t required_bytes = 0;
+  Numerics numerics = Numerics::kNative;
+  // Called once, on the thread that notices, when the card has failed for good.
+  std::function<void(const absl::Status&)> on_broken;
+};
+
+// UNIMPLEMENTED: built without a CUDA toolkit, or the card is too old. UNAVAILABLE with the
+// driver's or the loader's answer. NOT_FOUND: no such card. RESOURCE_EXHAUSTED with the bytes
+// required and free.
+absl::StatusOr<std::unique_ptr<Backend>> CreateCudaBackend(const CudaOptions& options);
+
+}  // namespace parity::kernels::cuda
+
+#endif  // PARITY_KERNELS_CUDA_CUDA_FACTORY_H_

@@ -1,0 +1,235 @@
+#include "kernels/cuda/cuda_backend.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "kernels/conformance/fixtures.h"
+#include "kernels/cuda/emulation/emulated_device.h"
+#include "tests/testing/status_matchers.h"
+
+namespace parity::kernels::cuda {
+namespace {
+
+using conformance::DeviceMatrix;
+using conformance::RandomFloats;
+using conformance::RandomWeight;
+using conformance::SameBits;
+using emulation::EmulatedDevice;
+using emulation::EmulatedOptions;
+using ::parity::testing::IsOk;
+using ::parity::testing::StatusIs;
+using ::testing::HasSubstr;
+
+struct Bench {
+  explicit Bench(Numerics numerics = Numerics::kNative, int64_t tile_elements = kTileElements,
+                 const EmulatedOptions& options = {}) {
+    auto owned = std::make_unique<EmulatedDevice>(options);
+    device = owned.get();
+    backend = std::make_unique<CudaBackend>(
+        std::move(owned), CudaBackendOptions{.numerics = numerics,
+                                             .on_broken = [this](const absl::Status&) { ++broken; },
+                                             .tile_elements = tile_elements});
+  }
+  EmulatedDevice* device;
+  int broken = 0;  // times it was said
+  std::unique_ptr<CudaBackend> backend;
+};
+
+std::vector<float> Product(CudaBackend& backend, DType dtype, int64_t rows, int64_t at_once) {
+  constexpr int64_t kOutputs = 13, kInputs = 96;
+  const std::vector<uint8_t> bytes = RandomWeight(dtype, kOutputs, kInputs, 5);
+  auto weight = *backend.LoadWeight({"w", dtype, kOutputs, kInputs, bytes});
+  const DeviceMatrix x(backend, RandomFloats(rows * kInputs, 6, 3.0f), rows);
+  const DeviceMatrix out(backend, rows, kOutputs);
+  for (int64_t t = 0; t < rows; t += at_once) {
+    backend.MatMul(*weight, x.rows(t, at_once), out.rows(t, at_once));
+  }
+  return out.Read();
+}
+
+TEST(CudaBackendTest, ARowOfAShortStepDoesNotKnowTheOthers) {
+  for (Numerics numerics : {Numerics::kNative, Numerics::kF32}) {
+    for (DType dtype : {DType::kQ4_1, DType::kQ8_0, DType::kF16}) {
+      const Bench bench(numerics);
+      const std::vector<float> together = Product(*bench.backend, dtype, 8, 8);
+      EXPECT_TRUE(SameBits(together, Product(*bench.backend, dtype, 8, 1)));
+      EXPECT_TRUE(SameBits(together, Product(*bench.backend, dtype, 8, 2)));
+    }
+  }
+}
+
+TEST(CudaBackendTest, TheTileOfADenseProductDoesNotMatter) {
+  for (Numerics numerics : {Numerics::kNative, Numerics::kF32}) {
+    for (DType dtype : {DType::kQ4_0, DType::kBF16}) {
+      const Bench whole(numerics), pieces(numerics, 5 * 96), rows(numerics, 1);
+      const std::vector<float> expected = Product(*whole.backend, dtype, 11, 11);
+      EXPECT_TRUE(SameBits(expected, Product(*pieces.backend, dtype, 11, 11)));
+      EXPECT_TRUE(SameBits(expected, Product(*rows.backend, dtype, 11, 11)));
+    }
+  }
+}
+
+// Activations of models reach 1e5; halves end at 65504.
+TEST(CudaBackendTest, LargeActivationsDoNotOverflowHalves) {
+  const Bench bench;
+  CudaBackend& backend = *bench.backend;
+  const std::vector<uint8_t> bytes = RandomWeight(DType::kQ8_0, 4, 32, 5);
+  auto weight = *backend.LoadWeight({"w", DType::kQ8_0, 4, 32, bytes});
+  std::vector<float> small = RandomFloats(9 * 32, 6), large = small;
+  for (float& v : large) v *= 0x1p30f;
+  const DeviceMatrix out(backend, 9, 4);
+  backend.MatMul(*weight, DeviceMatrix(backend, small, 9).all(), out.all());
+  std::vector<float> expected = out.Read();
+  for (float& v : expected) v *= 0x1p30f;
+  backend.MatMul(*weight, DeviceMatrix(backend, large, 9).all(), out.all());
+  EXPECT_TRUE(SameBits(expected, out.Read()));
+}
+
+TEST(CudaBackendTest, WhatIsNotFiniteShowsAndStaysInItsRow) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (int64_t rows : {2, 9}) {
+    for (float bad : {nan, infinity}) {
+      const Bench bench;
+      CudaBackend& backend = *bench.backend;
+      const std::vector<uint8_t> bytes = RandomWeight(DType::kQ4_1, 3, 64, 5);
+      auto weight = *backend.LoadWeight({"w", DType::kQ4_1, 3, 64, bytes});
+      std::vector<float> x = RandomFloats(rows * 64, 6);
+      x[64 + 40] = bad;
+      const DeviceMatrix out(backend, rows, 3);
+      backend.MatMul(*weight, DeviceMatrix(backend, x, rows).all(), out.all());
+      const std::vector<float> result = out.Read();
+      for (int64_t i = 0; i < rows * 3; ++i) EXPECT_EQ(std::isfinite(result[i]), i / 3 != 1) << i;
+    }
+  }
+}
+
+// A key or a value that is not a number reaches the rows that see it, and no row before it.
+TEST(CudaBackendTest, AttentionSeesNothingAfterItsPosition) {
+  for (int64_t rows : {4, 20}) {
+    const Bench bench;
+    CudaBackend& backend = *bench.backend;
+    auto cache = *backend.NewKvCache({1, 1, 4, 32, KvType::kF16});
+    std::vector<float> values = RandomFloats(rows * 4, 3);
+    values[2 * 4 + 1] = std::numeric_limits<float>::quiet_NaN();
+    const DeviceMatrix q(backend, RandomFloats(rows * 4, 1), rows);
+    const DeviceMatrix k(backend, RandomFloats(rows * 4, 2), rows);
+    const DeviceMatrix v(backend, values, rows);
+    const DeviceMatrix out(backend, rows, 4);
+    std::vector<RowPlace> places;
+    for (int32_t t = 0; t < rows; ++t) places.push_back({cache.get(), t});
+    backend.AppendKv(0, k.all(), v.all(), places);
+    backend.Attention({0, 1, 1, 4, 0.5f, 0}, q.all(), places, out.all());
+    const std::vector<float> result = out.Read();
+    for (int64_t i = 0; i < rows * 4; ++i) {
+      EXPECT_EQ(std::isnan(result[i]), i / 4 >= 2 && i % 4 == 1) << i;
+    }
+  }
+}
+
+TEST(CudaBackendTest, ASubstitutingTapIsWhatTheNextOpReads) {
+  const Bench bench;
+  CudaBackend& backend = *bench.backend;
+  const DeviceMatrix x(backend, std::vector<float>{1, 2, 3}, 1);
+  backend.Tap(x.all(), true, [](absl::Span<float> values, int64_t, int64_t) {
+    values[1] = 7;
+    return absl::OkStatus();
+  });
+  backend.Tap(x.all(), false, [](absl::Span<float> values, int64_t, int64_t) {
+    values[2] = 9;  // nobody reads it
+    return absl::OkStatus();
+  });
+  backend.Scale(2, x.all());
+  EXPECT_EQ(x.Read(), (std::vector<float>{2, 14, 6}));
+}
+
+TEST(CudaBackendTest, ASinksErrorEndsTheStepAndIsTakenOnce) {
+  const Bench bench;
+  CudaBackend& backend = *bench.backend;
+  const DeviceMatrix x(backend, std::vector<float>{1}, 1);
+  backend.Tap(x.all(), false, [](auto, auto, auto) { return absl::AbortedError("enough"); });
+  backend.Scale(2, x.all());
+  EXPECT_THAT(backend.TakeStatus(), StatusIs(absl::StatusCode::kAborted, HasSubstr("enough")));
+  EXPECT_THAT(backend.TakeStatus(), IsOk());
+  EXPECT_EQ(x.Read(), (std::vector<float>{1}));
+}
+
+TEST(CudaBackendTest, ABrokenDeviceStaysBrokenAndShowsNothing) {
+  const Bench bench;
+  CudaBackend& backend = *bench.backend;
+  const DeviceMatrix x(backend, std::vector<float>{1}, 1);
+  bench.device->Break(absl::InternalError("an illegal memory access"));
+  bool observed = false;
+  backend.Tap(x.all(), false, [&](auto, auto, auto) {
+    observed = true;
+    return absl::OkStatus();
+  });
+  EXPECT_FALSE(observed);
+  EXPECT_EQ(bench.broken, 1);
+  for (int i = 0; i < 2; ++i) {
+    backend.Scale(2, x.all());
+    EXPECT_THAT(backend.TakeStatus(),
+                StatusIs(absl::StatusCode::kInternal, HasSubstr("an illegal memory access")));
+  }
+  EXPECT_EQ(bench.broken, 1);
+}
+
+TEST(CudaBackendTest, WhatDoesNotFitIsRefusedWithBothFigures) {
+  const Bench bench(Numerics::kNative, kTileElements, {.memory_bytes = 1000});
+  CudaBackend& backend = *bench.backend;
+  EXPECT_THAT(backend.NewBuffer(251), StatusIs(absl::StatusCode::kResourceExhausted,
+                                               HasSubstr("1004 bytes of device memory needed, "
+                                                         "1000 free")));
+  EXPECT_THAT(backend.NewBuffer(int64_t{1} << 62),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("1000 free")));
+  EXPECT_THAT(backend.NewKvCache({1 << 20, 1 << 20, 256, 1 << 20, KvType::kF32}),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("KV cache of 1048576")));
+  auto buffer = backend.NewBuffer(250);
+  EXPECT_THAT(buffer, IsOk());
+  EXPECT_EQ(bench.device->memory().held_bytes, 1000);
+  buffer->reset();
+  EXPECT_EQ(bench.device->memory().held_bytes, 0);
+}
+
+TEST(CudaBackendTest, MemoryMissingInTheMiddleOfAStepIsItsError) {
+  const Bench bench(Numerics::kNative, kTileElements, {.memory_bytes = 5000});
+  CudaBackend& backend = *bench.backend;
+  const std::vector<uint8_t> bytes = RandomWeight(DType::kQ8_0, 2, 64, 5);
+  auto weight = *backend.LoadWeight({"w", DType::kQ8_0, 2, 64, bytes});
+  const DeviceMatrix x(backend, RandomFloats(16 * 64, 6), 16);
+  const DeviceMatrix out(backend, 16, 2);
+  backend.MatMul(*weight, x.all(), out.all());
+  EXPECT_THAT(backend.TakeStatus(),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("working memory")));
+}
+
+TEST(CudaBackendTest, AWeightOfTheWrongSizeIsRefused) {
+  const Bench bench;
+  const std::vector<uint8_t> bytes(33);
+  EXPECT_THAT(bench.backend->LoadWeight({"blk.0.x", DType::kQ8_0, 1, 32, bytes}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("blk.0.x")));
+  EXPECT_THAT(bench.backend->NewKvCache({1, 1, kMostHeadSize + 1, 8, KvType::kF16}),
+              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("heads of 513")));
+}
+
+TEST(CudaBackendTest, WhatTheLayersShareIsUploadedOnce) {
+  const Bench bench;
+  CudaBackend& backend = *bench.backend;
+  const DeviceMatrix x(backend, RandomFloats(2 * 8, 6), 2);
+  const std::vector<int32_t> positions = {3, 4};
+  const RopeSpec rope = {RopePairing::kAdjacent, 8};
+  backend.Rope(rope, 8, positions, x.all());
+  const int64_t before = bench.device->uploaded();
+  for (int layer = 0; layer < 5; ++layer) backend.Rope(rope, 8, positions, x.all());
+  EXPECT_EQ(bench.device->uploaded(), before);
+  backend.Rope(rope, 8, {3, 5}, x.all());
+  EXPECT_EQ(bench.device->uploaded(), before + 8);
+}
+
+}  // namespace
+}  // namespace parity::kernels::cuda
