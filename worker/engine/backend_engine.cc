@@ -24,6 +24,18 @@ absl::Status Named(const absl::Status& status, const std::string& name) {
 // well used, few enough that who decodes beside them waits for a few of its own steps only.
 constexpr int64_t kSharedRows = 16;
 
+// Where a row's bits depend on the rows of its call, a step serves one session: what it computes
+// must not depend on who else is there.
+StepQueue::Limits LimitsFor(const kernels::Backend& backend, int64_t rows) {
+  if (backend.rows_independent()) return {.rows = rows, .shared_rows = kSharedRows};
+  return {.rows = rows, .shared_rows = rows, .hold_share = 0, .members = 1};
+}
+
+bool AnyWantsLogits(const StepBatch& batch) {
+  return absl::c_any_of(batch.sequences(),
+                        [](const Sequence* sequence) { return sequence->wants_logits(); });
+}
+
 }  // namespace
 
 class BackendEngine::SessionImpl : public Session {
@@ -101,7 +113,7 @@ BackendEngine::BackendEngine(std::shared_ptr<const model::GgufFile> file,
       info_(DescribeEngine(*file_, config_, *backend_, options_.kv_type)),
       tap_model_{config_.layers, config_.heads, config_.kv_heads},
       memory_(std::move(memory)),
-      queue_({options_.max_step_tokens, kSharedRows},
+      queue_(LimitsFor(*backend_, options_.max_step_tokens),
              [this](absl::Span<StepQueue::Ticket* const> tickets) { RunStep(tickets); }) {
   info_.engine_version = options_.version;
   info_.resident_weight_bytes = weights_.resident_bytes;
@@ -156,12 +168,16 @@ absl::Status BackendEngine::ComputeStep(StepBatch& batch) {
   const StepRows all = memory_.Rows(batch.positions(), batch.places());
   const std::vector<ObservedRows*> observed = batch.observed();
   const Tap tap(*backend_, tap_model_, observed, batch.rows());
+  // Nor may the bits of the logits depend on what is observed: all rows of the last layer are
+  // computed then, and each row of logits is a product of its own.
+  const bool skips = backend_->rows_independent() || !AnyWantsLogits(batch);
+  const int64_t last_layer_skip = skips ? batch.last_layer_skip() : 0;
   backend_->Embed(*weights_.token_embd, batch.ids(), all.x);
   if (config_.embedding_scale != 1.0f) backend_->Scale(config_.embedding_scale, all.x);
   tap(Stage::kEmbed, -1, all.x);
   for (int32_t layer = 0; layer < config_.layers; ++layer) {
     if (!batch.Alive()) return absl::OkStatus();
-    const StepRows tail = layer + 1 == config_.layers ? all.From(batch.last_layer_skip()) : all;
+    const StepRows tail = layer + 1 == config_.layers ? all.From(last_layer_skip) : all;
     TransformerLayer(*backend_, config_, Rope(layer), weights_.layers[layer], layer, all, tail,
                      tap);
   }
@@ -172,12 +188,13 @@ absl::Status BackendEngine::ComputeStep(StepBatch& batch) {
 absl::Status BackendEngine::Head(const StepBatch& batch, const StepRows& rows, const Tap& tap) {
   backend_->RmsNorm(rows.x, *weights_.output_norm, config_.rms_epsilon, rows.h);
   tap(Stage::kFinalNorm, -1, rows.h);
-  const auto asks = [](const Sequence* sequence) { return sequence->wants_logits(); };
-  if (!tap.Wants(Stage::kLogits, -1) && absl::c_none_of(batch.sequences(), asks)) {
-    return absl::OkStatus();
-  }
+  if (!tap.Wants(Stage::kLogits, -1) && !AnyWantsLogits(batch)) return absl::OkStatus();
   ASSIGN_OR_RETURN(const kernels::Matrix out, memory_.Logits(rows.count()));
-  backend_->MatMul(weights_.output(), rows.h, out);
+  const int64_t at_once = backend_->rows_independent() ? out.rows : 1;
+  for (int64_t t = 0; t < out.rows; t += at_once) {
+    backend_->MatMul(weights_.output(), {rows.h.data + t * rows.h.cols, at_once, rows.h.cols},
+                     {out.data + t * out.cols, at_once, out.cols});
+  }
   tap(Stage::kLogits, -1, out);
   for (const Sequence* sequence : batch.sequences()) {
     if (!sequence->wants_logits()) continue;

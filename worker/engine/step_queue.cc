@@ -21,7 +21,7 @@ StepQueue::Member::~Member() {
 
 StepQueue::StepQueue(Limits limits, Compute compute)
     : limits_(limits), compute_(std::move(compute)) {
-  CHECK(limits_.rows >= 1 && limits_.shared_rows >= 0);
+  CHECK(limits_.rows >= 1 && limits_.shared_rows >= 0 && limits_.members >= 1);
 }
 
 void StepQueue::Run(Ticket& ticket) {
@@ -86,7 +86,8 @@ void StepQueue::Lead(std::unique_lock<std::mutex>& lock) {
 }
 
 std::vector<StepQueue::Ticket*> StepQueue::Take() {
-  const int64_t count = std::min<int64_t>(waiting_.size(), limits_.rows);
+  const int64_t count =
+      std::min({static_cast<int64_t>(waiting_.size()), limits_.rows, limits_.members});
   const std::vector<Ticket*> step(waiting_.begin(), waiting_.begin() + count);
   waiting_.erase(waiting_.begin(), waiting_.begin() + count);
   int64_t spare = limits_.rows - count;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <vector>
 
@@ -34,6 +35,7 @@ class StepQueue {
     // and sending a token take on a busy machine.
     double hold_share = 0.25;
     std::chrono::milliseconds most_hold{5};
+    int64_t members = std::numeric_limits<int64_t>::max();  // of a step
   };
 
   // A session. Leaves the queue when it is destroyed. REQUIRES: the queue outlives it.
@@ -67,7 +69,7 @@ class StepQueue {
   // twice at a time.
   using Compute = std::function<void(absl::Span<Ticket* const> tickets)>;
 
-  // REQUIRES: limits.rows >= 1, limits.shared_rows >= 0.
+  // REQUIRES: limits.rows >= 1, limits.shared_rows >= 0, limits.members >= 1.
   StepQueue(Limits limits, Compute compute);
 
   // Returns after `ticket` has been part of a step, computed by this thread or by another one.

@@ -167,6 +167,21 @@ TEST(StepQueueTest, MoreTicketsThanRowsAreServedInTurn) {
 }
 
 // The members of a step come back one after the other; they are in one step again.
+TEST(StepQueueTest, AStepTakesNoMoreMembersThanItMay) {
+  Steps steps({.rows = 8, .shared_rows = 8, .hold_share = 0, .members = 1});
+  {
+    Feeder first(steps.queue(), 1);
+    steps.WaitUntilComputing();
+    Feeder second(steps.queue(), 5);
+    steps.AwaitWaiting(1);
+    Feeder third(steps.queue(), 9);
+    steps.AwaitWaiting(2);
+    steps.Release();
+  }
+  // Neither is cut short because of the other.
+  EXPECT_THAT(steps.log(), ElementsAre(Rows{1}, Rows{5}, Rows{8}, Rows{1}));
+}
+
 TEST(StepQueueTest, TheFirstToComeBackWaitsForTheOthers) {
   Steps steps(kPatient);
   StepQueue& queue = steps.queue();
