@@ -36,9 +36,12 @@ using kernels::cuda::emulation::Order;
 
 // f32 numerics: what the order of float sums explains (kShadowFloor), and no more.
 constexpr double kMostF32 = 1e-10;
-// Native, where no product of quantised weights stands before: keys and values rounded to half move
-// a context by 2^-12 of its terms, angles by repeated float products move a head by 1e-5.
-constexpr double kMostNative = 2e-6;
+// Native, where no product of quantised weights stands before: float sums, and angles by repeated
+// float products, which move a head by 1e-5 at these positions.
+constexpr double kMostNative = 1e-8;
+// Keys rounded to half move a score by 2^-12 of itself, and so a probability by that share: scores
+// of these models reach 13.
+constexpr double kMostContext = 1e-5;
 // A product of quantised weights multiplies int8 activations: what the rounding of its input has as
 // NMSE (Int8Term), its output has in the mean; a short row of outputs has a multiple of it by
 // chance.
@@ -139,6 +142,7 @@ class BoundedShadow : public engine::Observer {
   double Bound(Stage stage, int32_t layer, int32_t position) const {
     if (numerics_ == Numerics::kF32) return kMostF32;
     const std::optional<Stage> input = InputOf(stage);
+    if (stage == Stage::kAttnContext) return kMostContext;
     if (!input.has_value()) return kMostNative;
     const std::vector<float>* x = recording_.Find(*input, layer, position);
     return kMostNative + (x != nullptr ? kChance * Int8Term(*x) : 0);
