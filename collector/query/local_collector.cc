@@ -27,6 +27,7 @@ absl::StatusOr<std::unique_ptr<LocalCollector>> LocalCollector::OpenToImport(
     const std::string& db_path) {
   store::StoreOptions options;
   options.commit_bytes = kImportCommitBytes;
+  options.write_once = true;
   ASSIGN_OR_RETURN(std::unique_ptr<store::CaptureStore> store,
                    store::CaptureStore::Open(db_path, OpenMode::kReadWrite, options));
   return std::unique_ptr<LocalCollector>(new LocalCollector(std::move(store)));

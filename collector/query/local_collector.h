@@ -26,8 +26,8 @@ class LocalCollector {
   // Errors: those of CaptureStore::Open. Read-only works beside a live collector on the same file.
   static absl::StatusOr<std::unique_ptr<LocalCollector>> Open(const std::string& db_path,
                                                               OpenMode mode);
-  // Read-write, for one import: commits in small pieces, so that the disk is busy while lines are
-  // still parsed.
+  // Read-write, for one import: into a new file as one transaction (StoreOptions::write_once), into
+  // another in small commits, so that the disk is busy while lines are still parsed.
   static absl::StatusOr<std::unique_ptr<LocalCollector>> OpenToImport(const std::string& db_path);
   ~LocalCollector();
 

@@ -22,6 +22,11 @@ struct StoreOptions {
   absl::Duration commit_quiet = absl::Milliseconds(20);
   // Append() blocks while more than this is queued.
   int64_t max_in_flight_bytes = int64_t{512} << 20;
+  // For one import into a file that does not hold anything yet (any other file is written as ever):
+  // everything up to FinishImports, the schema included, is one transaction, without a write-ahead
+  // log, so the disk is given every byte once. Until then an append is answered before it is
+  // committed, a crash leaves an empty file, and other connections find the file locked.
+  bool write_once = false;
 };
 
 // What became of one batch.

@@ -71,8 +71,8 @@ absl::StatusOr<std::unique_ptr<CaptureStore>> CaptureStore::Open(const std::stri
     return store;
   }
   ASSIGN_OR_RETURN(store->lock_, StoreLock::Acquire(path));
-  ASSIGN_OR_RETURN(std::unique_ptr<Database> database, OpenForWriting(path));
-  {
+  ASSIGN_OR_RETURN(std::unique_ptr<Database> database, OpenForWriting(path, options.write_once));
+  if (!database->InTransaction()) {
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database));
     RETURN_IF_ERROR(RecoverRows(*database));
     RETURN_IF_ERROR(transaction.Commit());
@@ -173,11 +173,11 @@ absl::StatusOr<int64_t> CaptureStore::BeginImport(absl::string_view run, absl::s
   RETURN_IF_ERROR(CheckRunName(run));
   RETURN_IF_ERROR(CheckTeamName(team));
   int64_t id = 0;
-  RETURN_IF_ERROR(
-      writer_->Run(Writer::Kind::kAdds, [&](Database& database, BatchInserter&) -> absl::Status {
-        ASSIGN_OR_RETURN(id, BeginImportRow(database, run, team, replace));
-        return absl::OkStatus();
-      }));
+  RETURN_IF_ERROR(writer_->Run(Writer::Kind::kBeginsImport,
+                               [&](Database& database, BatchInserter&) -> absl::Status {
+                                 ASSIGN_OR_RETURN(id, BeginImportRow(database, run, team, replace));
+                                 return absl::OkStatus();
+                               }));
   return id;
 }
 

@@ -17,10 +17,18 @@ inline constexpr int kSchemaVersion = 1;               // PRAGMA user_version
 // Connection of the one writer: creates the schema in a new file, migrates an older one, refuses a
 // newer one, another program's database and what is no database at all (INVALID_ARGUMENT, naming
 // the file). REQUIRES: the StoreLock of `path` is held.
-absl::StatusOr<std::unique_ptr<Database>> OpenForWriting(const std::string& path);
+// With `write_once`, a new file that nobody else has locked comes back InTransaction(): the schema
+// is its beginning, and no write-ahead log is kept until EndWriteOnce().
+absl::StatusOr<std::unique_ptr<Database>> OpenForWriting(const std::string& path,
+                                                         bool write_once = false);
 
-// Connection of a reader; never writes. An older schema is refused: opening the file for writing
-// migrates it.
+// After that transaction's end: makes the file and the connection what OpenForWriting() makes them
+// otherwise. A file whose transaction was rolled back gets its schema. UNAVAILABLE: somebody reads,
+// so the file keeps its rollback journal, which is as safe, till it is next opened for writing.
+absl::Status EndWriteOnce(Database& database);
+
+// Connection of a reader; writes nothing but the undoing of what a crash cut short. An older schema
+// is refused: opening the file for writing migrates it.
 absl::StatusOr<std::unique_ptr<Database>> OpenForReading(const std::string& path);
 
 }  // namespace parity::store

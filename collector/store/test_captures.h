@@ -30,7 +30,7 @@ inline std::string TestPath(const std::string& name) {
 // A path at which there is no database yet.
 inline std::string NewDatabasePath() {
   const std::string path = TestPath("parity.db");
-  for (const char* suffix : {"", "-wal", "-shm", ".lock"}) {
+  for (const char* suffix : {"", "-journal", "-wal", "-shm", ".lock"}) {
     std::filesystem::remove(path + suffix);
   }
   return path;

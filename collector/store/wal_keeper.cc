@@ -34,9 +34,6 @@ WalKeeper::WalKeeper(Database& database)
   const absl::StatusOr<int64_t> page_bytes = database_.QueryInt("PRAGMA page_size");
   page_bytes_ = page_bytes.ok() ? *page_bytes : 0;
   sqlite3_wal_hook(database_.handle(), &WalKeeper::OnCommitted, this);
-  // A checkpoint asks for its space in one piece; rounded up to whole pages, so to nothing.
-  int chunk = static_cast<int>(page_bytes_);
-  sqlite3_file_control(database_.handle(), "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
 }
 
 WalKeeper::~WalKeeper() { sqlite3_wal_hook(database_.handle(), nullptr, nullptr); }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "collector/store/schema.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::store {
@@ -33,7 +34,7 @@ absl::StatusOr<std::unique_ptr<Writer>> Writer::Start(std::unique_ptr<Database> 
                                                       const StoreOptions& options) {
   std::unique_ptr<Writer> writer(new Writer(std::move(database), options));
   ASSIGN_OR_RETURN(writer->inserter_, BatchInserter::Create(*writer->database_));
-  writer->wal_ = std::make_unique<WalKeeper>(*writer->database_);
+  if (!writer->once_) writer->wal_ = std::make_unique<WalKeeper>(*writer->database_);
   writer->thread_ = std::thread(&Writer::Loop, writer.get());
   return writer;
 }
@@ -91,7 +92,8 @@ void Writer::Loop() {
   while (true) {
     Item item;
     const bool was_open = group_open_;
-    const bool popped = Pop(group_open_ ? group_deadline_ : wal_->idle_time(), item);
+    const absl::Time idle = once_ ? absl::InfiniteFuture() : wal_->idle_time();
+    const bool popped = Pop(group_open_ ? group_deadline_ : idle, item);
     const bool ends_group = !popped || item.exclusive != nullptr;
     if (ends_group && group_open_) CommitGroup().IgnoreError();  // told to every batch in it
     if (!popped) {
@@ -103,10 +105,15 @@ void Writer::Loop() {
       item.exclusive();
       continue;
     }
+    if (once_) {
+      AppendOnce(item);
+      continue;
+    }
     AppendItem(item);
     const bool full = group_bytes_ >= options_.commit_bytes;
     if (group_open_ && (full || absl::Now() >= group_limit_)) CommitGroup().IgnoreError();
   }
+  if (once_) EndOnce(absl::OkStatus()).IgnoreError();  // an import without its end, or none
   inserter_.reset();
   wal_->Truncate();  // closing tries again
   wal_.reset();
@@ -168,11 +175,12 @@ void Writer::FailGroup(const absl::Status& status) {
 }
 
 absl::Status Writer::RunTask(Kind kind, const Task& task) {
-  if (kind == Kind::kAdds) RETURN_IF_ERROR(CheckWritable());
-  const absl::Status status = RunInTransaction(task);
+  if (kind != Kind::kFrees) RETURN_IF_ERROR(CheckWritable());
+  const absl::Status status = once_ ? RunOnce(kind, task) : RunInTransaction(task);
   inserter_->Forget();
   NoteFailure(status);
   RETURN_IF_ERROR(status);
+  if (once_) return absl::OkStatus();
   if (kind == Kind::kFrees) {
     // The deletion is committed; a reader in the way only delays the shrinking.
     database_->Execute("PRAGMA incremental_vacuum").IgnoreError();
@@ -187,6 +195,34 @@ absl::Status Writer::RunInTransaction(const Task& task) {
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
   RETURN_IF_ERROR(task(*database_, *inserter_));
   return transaction.Commit();
+}
+
+void Writer::AppendOnce(Item& item) {
+  const absl::Status ready = CheckWritable();
+  const absl::StatusOr<AppendResult> result =
+      ready.ok() ? inserter_->Insert(item.capture_id, item.batch, item.replace) : ready;
+  if (!result.ok() && !IsAboutItemOnly(result.status())) {
+    EndOnce(result.status()).IgnoreError();  // that status again
+  }
+  item.done(result);
+}
+
+absl::Status Writer::RunOnce(Kind kind, const Task& task) {
+  absl::Status status = inserter_->Flush();
+  if (status.ok()) status = task(*database_, *inserter_);
+  return status.ok() && kind == Kind::kBeginsImport ? status : EndOnce(std::move(status));
+}
+
+absl::Status Writer::EndOnce(absl::Status status) {
+  if (status.ok()) status = inserter_->Flush();
+  if (status.ok()) status = database_->Execute("COMMIT");
+  if (!status.ok() && database_->InTransaction()) database_->Execute("ROLLBACK").IgnoreError();
+  inserter_->Forget();
+  NoteFailure(status);
+  once_ = false;
+  EndWriteOnce(*database_).IgnoreError();  // what is committed is committed
+  wal_ = std::make_unique<WalKeeper>(*database_);
+  return status;
 }
 
 absl::Status Writer::CheckWritable() {

@@ -1,5 +1,5 @@
 // The one thread that writes: group commit for batches, a transaction of its own for everything
-// else.
+// else; or one transaction for a whole import (StoreOptions::write_once).
 #ifndef PARITY_COLLECTOR_STORE_WRITER_H_
 #define PARITY_COLLECTOR_STORE_WRITER_H_
 
@@ -31,10 +31,13 @@ class Writer {
   // otherwise.
   using Task = std::function<absl::Status(Database&, BatchInserter&)>;
   enum class Kind {
-    kAdds,   // refused while the disk is nearly full
-    kFrees,  // allowed then: deletion. Afterwards the file is shrunk and the WAL emptied.
+    kAdds,          // refused while the disk is nearly full
+    kBeginsImport,  // likewise; what is written once is not committed by it
+    kFrees,         // allowed then: deletion. Afterwards the file is shrunk and the WAL emptied.
   };
 
+  // A database InTransaction() is written once: that transaction is committed by the first task
+  // that does more than begin an import.
   static absl::StatusOr<std::unique_ptr<Writer>> Start(std::unique_ptr<Database> database,
                                                        const StoreOptions& options);
   // Finishes what is queued, empties the WAL, closes the connection.
@@ -60,7 +63,7 @@ class Writer {
   };
 
   Writer(std::unique_ptr<Database> database, const StoreOptions& options)
-      : options_(options), database_(std::move(database)) {}
+      : options_(options), database_(std::move(database)), once_(database_->InTransaction()) {}
 
   void Loop();
   // Next item; false: none came by `deadline` (the queue is empty), or all is done.
@@ -79,15 +82,20 @@ class Writer {
   void FailGroup(const absl::Status& status);
   absl::Status RunTask(Kind kind, const Task& task);
   absl::Status RunInTransaction(const Task& task);
+  void AppendOnce(Item& item);
+  absl::Status RunOnce(Kind kind, const Task& task);
+  // Commits what was written once if `status` is OK, else rolls it back; all after that is as ever.
+  absl::Status EndOnce(absl::Status status);
   absl::Status CheckWritable();
   void NoteFailure(const absl::Status& status);
 
   const StoreOptions options_;
   const std::unique_ptr<Database> database_;
   std::unique_ptr<BatchInserter> inserter_;  // goes before database_, as wal_ does
-  std::unique_ptr<WalKeeper> wal_;
+  std::unique_ptr<WalKeeper> wal_;           // null while once_
 
   // Writer thread only.
+  bool once_ = false;
   bool group_open_ = false;
   int64_t group_bytes_ = 0;
   absl::Time group_limit_;     // committed then, whatever comes
