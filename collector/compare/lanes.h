@@ -12,10 +12,14 @@
 #include <immintrin.h>
 #endif
 
+#if defined(__AVX512F__) || defined(PARITY_EMULATE_AVX512)
+#define PARITY_AVX512_LANES
+#endif
+
 namespace parity::compare {
 namespace {
 
-#if defined(__AVX512F__)
+#if defined(PARITY_AVX512_LANES)
 
 struct Doubles {
   __m512d v;
@@ -147,7 +151,7 @@ inline Floats PowerOfTwo(Floats n) {
 inline bool AnyGreater(Floats a, Floats b) {
   return _mm256_movemask_ps(_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ)) != 0;
 }
-#if defined(__AVX512F__)
+#if defined(PARITY_AVX512_LANES)
 inline Doubles Widen(Floats a) { return {_mm512_cvtps_pd(a.v)}; }
 inline Doubles WidenAt(const char* p) { return Widen(Floats::Load(p)); }
 #else

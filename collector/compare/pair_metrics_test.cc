@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "collector/compare/emulated_pair_kernel.h"
 
 namespace parity::compare {
 namespace {
@@ -27,6 +28,7 @@ std::vector<const PairKernel*> Kernels() {
   std::vector<const PairKernel*> kernels = {&ScalarPairKernel()};
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
     kernels.push_back(&Avx2PairKernel());
+    kernels.push_back(&EmulatedAvx512PairKernel());
   }
   if (&BestPairKernel() == &Avx512PairKernel()) kernels.push_back(&Avx512PairKernel());
   return kernels;
@@ -326,14 +328,23 @@ TEST(PairMetricsOracleTest, AgreesWithNumpyInDouble) {
 TEST(PairMetricsOracleTest, SimdLevelsGiveTheSameBits) {
   // AVX2 and AVX-512 fuse the same operations over the same lanes; the scalar level rounds d^2 once
   // more.
+  const std::vector<const PairKernel*> kernels = Kernels();
   for (const RandomPair& pair : RandomPairs()) {
-    const PairMetrics first = PairComparer(*Kernels()[0]).Compare(F32(pair.a), F32(pair.b));
-    for (const PairKernel* kernel : Kernels()) {
+    const PairMetrics first = PairComparer(*kernels[0]).Compare(F32(pair.a), F32(pair.b));
+    for (const PairKernel* kernel : kernels) {
       const PairMetrics m = PairComparer(*kernel).Compare(F32(pair.a), F32(pair.b));
       EXPECT_EQ(m.mean_abs, first.mean_abs) << kernel->name;
       EXPECT_EQ(m.cosine, first.cosine) << kernel->name;
       EXPECT_EQ(m.max_channel_error, first.max_channel_error) << kernel->name;
       ExpectClose(m.nmse, first.nmse, 1e-14, kernel->name);
+    }
+    for (size_t i = 2; i < kernels.size(); ++i) {
+      PairComparer one(*kernels[1]), other(*kernels[i]);
+      const PairMetrics m = one.Compare(F32(pair.a), F32(pair.b));
+      EXPECT_EQ(other.Compare(F32(pair.a), F32(pair.b)).nmse, m.nmse) << kernels[i]->name;
+      EXPECT_EQ(other.CompareLogits(F32(pair.a), F32(pair.b), m).kl_divergence,
+                one.CompareLogits(F32(pair.a), F32(pair.b), m).kl_divergence)
+          << kernels[i]->name;
     }
   }
 }
