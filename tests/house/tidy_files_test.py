@@ -13,9 +13,9 @@ def test_tree():
 def test_planted(tmp_path):
     planted = [
         ("a.cc", "open(\"" + HOME + "\");\n", "a path of one machine"),
-        ("a.sh", "pip install --index-url x y\n", "a package index address"),
+        ("a.sh", "pip install --index" + "-url x y\n", "a package index address"),
         ("a.md", "https://" + "pypi.org/x\n", "a package index address"),
-        ("a.h", "// TODO: later\n", "a leftover marker"),
+        ("a.h", "// TO" + "DO: later\n", "a leftover marker"),
         ("a.txt", "<<<<<<< HEAD\n", "a merge conflict"),
         ("a.bin", b"\x00\x01", "is binary"),
         ("a b.txt", "", "names are"),
