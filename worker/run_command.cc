@@ -51,7 +51,7 @@ class Printer final : public request::EventSink {
   Printer(bool has_text, bool quiet) : has_text_(has_text), quiet_(quiet) {}
 
   bool Send(const v1::GenerateEvent& event) override {
-    if (event.has_started()) capture_ = event.started().capture();
+    if (event.has_started()) Start(event.started());
     if (event.has_token()) Print(event.token());
     if (event.has_finished()) finished_ = event.finished();
     return true;
@@ -66,6 +66,16 @@ class Printer final : public request::EventSink {
   const std::string& capture() const { return capture_; }
 
  private:
+  void Start(const v1::GenerateEvent::Started& started) {
+    capture_ = started.capture();
+    if (started.dropped_prompt_bytes() > 0) {
+      std::fprintf(stderr, "parity-worker run: %s\n",
+                   absl::StrCat(started.dropped_prompt_bytes(),
+                                " bytes of the prompt have no token and were left out")
+                       .c_str());
+    }
+  }
+
   void Print(const v1::GenerateEvent::TokenChosen& token) {
     if (quiet_) return;
     // Without a tokenizer the ids are what there is.

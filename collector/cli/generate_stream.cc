@@ -74,6 +74,10 @@ absl::StatusOr<ExitCode> StreamGenerate(const v1::GenerateRequest& request, bool
       text = true;
       console.out << event.token().text() << std::flush;
     }
+    if (event.started().dropped_prompt_bytes() > 0) {
+      console.Message(absl::StrCat(event.started().dropped_prompt_bytes(),
+                                   " bytes of the prompt have no token and were left out"));
+    }
     if (event.has_finished()) {
       finished = std::move(*event.mutable_finished());
       ended = true;

@@ -389,6 +389,16 @@ TEST_F(GenerateTest, TextToStandardOutputFiguresToStandardError) {
   EXPECT_EQ(Generate({"--format", "jsonl"}).out.find("{\"token\":{"), 0);
 }
 
+TEST_F(GenerateTest, BytesOfThePromptWithoutATokenAreSaid) {
+  Script();
+  v1::GenerateEvent started;
+  started.mutable_started()->set_dropped_prompt_bytes(3);
+  server_.worker.events.insert(server_.worker.events.begin(), started);
+  EXPECT_EQ(Generate().err,
+            "parity: 3 bytes of the prompt have no token and were left out\n"
+            "parity: LENGTH: 2 prompt tokens, 1 generated\n");
+}
+
 TEST_F(GenerateTest, ExitCodesSayHowItEnded) {
   v1::GenerateEvent::Finished& finished = Script();
   finished.mutable_capture()->set_captured(3);

@@ -86,8 +86,9 @@ Account Examine(const GgufFile& file) {
 }
 
 // One list for both outputs.
-std::vector<std::pair<std::string, double>> ConfigRows(const ModelConfig& c) {
-  std::vector<std::pair<std::string, double>> rows = {
+// Numbers of their own kind: a base or an epsilon is a file's float, whatever its size.
+std::vector<std::pair<std::string, nlohmann::ordered_json>> ConfigRows(const ModelConfig& c) {
+  std::vector<std::pair<std::string, nlohmann::ordered_json>> rows = {
       {"layers", c.layers},
       {"width", c.width},
       {"heads", c.heads},
@@ -187,7 +188,7 @@ std::string InspectText(const GgufFile& file) {
   if (account.config.ok()) {
     absl::StrAppend(&out, "\nhyper-parameters\n");
     for (const auto& [name, value] : ConfigRows(*account.config)) {
-      absl::StrAppendFormat(&out, "  %-16s %.9g\n", name, value);
+      absl::StrAppendFormat(&out, "  %-16s %.9g\n", name, value.get<double>());
     }
   }
   if (!account.types.empty()) AppendTypes(account.types, out);
@@ -209,14 +210,7 @@ std::string InspectJson(const GgufFile& file) {
   json["bytes_per_token"] = BytesPerToken(file);
   nlohmann::ordered_json config = nlohmann::ordered_json::object();
   if (account.config.ok()) {
-    for (const auto& [name, value] : ConfigRows(*account.config)) {
-      const auto integer = static_cast<int64_t>(value);
-      if (static_cast<double>(integer) == value) {
-        config[name] = integer;
-      } else {
-        config[name] = value;
-      }
-    }
+    for (auto& [name, value] : ConfigRows(*account.config)) config[name] = std::move(value);
   }
   json["config"] = std::move(config);
   json["types"] = nlohmann::ordered_json::array();

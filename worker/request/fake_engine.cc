@@ -10,10 +10,13 @@ namespace parity::request {
 
 using checkpoint::Stage;
 
-absl::StatusOr<std::vector<int32_t>> FakeTokenizer::Encode(absl::string_view text,
-                                                           const tokenizer::EncodeOptions&) const {
+absl::StatusOr<std::vector<int32_t>> FakeTokenizer::Encode(
+    absl::string_view text, const tokenizer::EncodeOptions& options) const {
   std::vector<int32_t> ids;
-  for (const char c : text) ids.push_back(static_cast<unsigned char>(c));
+  for (const char c : text) {
+    if (c != kNoToken) ids.push_back(static_cast<unsigned char>(c));
+  }
+  if (options.dropped_bytes != nullptr) *options.dropped_bytes = text.size() - ids.size();
   return ids;
 }
 

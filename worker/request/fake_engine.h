@@ -21,6 +21,7 @@ class FakeTokenizer final : public tokenizer::Tokenizer {
  public:
   explicit FakeTokenizer(std::vector<std::string> extra = {}) : extra_(std::move(extra)) {}
   static constexpr int32_t kEnd = 256;
+  static constexpr char kNoToken = '\x7f';  // the one byte no token stands for
   static constexpr int32_t kFirstExtra = 257;
 
   absl::StatusOr<std::vector<int32_t>> Encode(

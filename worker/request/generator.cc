@@ -128,6 +128,7 @@ v1::GenerateEvent Generator::Started(const Plan& plan) {
   }
   started.set_model_sha256(served_.model_sha256);
   started.mutable_prompt_token_ids()->Add(plan.job.prompt_ids.begin(), plan.job.prompt_ids.end());
+  started.set_dropped_prompt_bytes(static_cast<int64_t>(plan.dropped_prompt_bytes));
   if (plan.to_collector) started.set_capture(absl::StrCat(plan.run, "/", plan.team));
   return event;
 }
@@ -201,10 +202,13 @@ v1::GetModelResponse Generator::GetModel() const {
 
 absl::StatusOr<v1::TokenizeResponse> Generator::Tokenize(const v1::TokenizeRequest& request) const {
   if (served_.tokenizer == nullptr) return served_.tokenizer_status;
+  size_t dropped_bytes = 0;
   ASSIGN_OR_RETURN(
       const std::vector<int32_t> ids,
-      served_.tokenizer->Encode(request.text(), {request.add_special(), request.parse_special()}));
+      served_.tokenizer->Encode(request.text(),
+                                {request.add_special(), request.parse_special(), &dropped_bytes}));
   v1::TokenizeResponse response;
+  response.set_dropped_bytes(static_cast<int64_t>(dropped_bytes));
   response.mutable_ids()->Add(ids.begin(), ids.end());
   return response;
 }

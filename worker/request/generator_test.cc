@@ -97,6 +97,14 @@ TEST_F(GeneratorTest, EventsAreStartedTokensFinished) {
   EXPECT_EQ(events_.CountFinished(), 1);
 }
 
+TEST_F(GeneratorTest, BytesWithoutATokenAreCounted) {
+  request_.set_prompt("p\x7fq\x7f");
+  ASSERT_OK(Run());
+  const auto& started = events_.events[0].started();
+  EXPECT_THAT(started.prompt_token_ids(), ElementsAre('p', 'q'));
+  EXPECT_EQ(started.dropped_prompt_bytes(), 2);
+}
+
 TEST_F(GeneratorTest, ACaptureReachesTheCollectorWhole) {
   WithCapture("full");
   ASSERT_OK(Run());

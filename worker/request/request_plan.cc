@@ -12,8 +12,9 @@ namespace {
 
 constexpr int32_t kDefaultMaxTokens = 16;
 
+// Those of the request: its prompt's or its token_ids.
 absl::StatusOr<std::vector<int32_t>> GivenIds(const v1::GenerateRequest& request,
-                                              const Served& served) {
+                                              const Served& served, Plan& plan) {
   if (request.prompt().empty()) {
     return std::vector<int32_t>(request.token_ids().begin(), request.token_ids().end());
   }
@@ -22,7 +23,9 @@ absl::StatusOr<std::vector<int32_t>> GivenIds(const v1::GenerateRequest& request
                                                  served.tokenizer_status.message(),
                                                  "); give token_ids"));
   }
-  ASSIGN_OR_RETURN(std::vector<int32_t> ids, served.tokenizer->Encode(request.prompt(), {}));
+  tokenizer::EncodeOptions options;
+  options.dropped_bytes = &plan.dropped_prompt_bytes;
+  ASSIGN_OR_RETURN(std::vector<int32_t> ids, served.tokenizer->Encode(request.prompt(), options));
   if (ids.empty()) return absl::InvalidArgumentError("prompt: it has no tokens");
   return ids;
 }
@@ -88,7 +91,7 @@ absl::Status PlanFollowing(const v1::GenerateRequest& request, const Served& ser
   ASSIGN_OR_RETURN(capture::ShadowPlan followed,
                    served.store->PlanShadow(plan.followed_run, plan.followed_team));
   RETURN_IF_ERROR(CheckFollowed(followed, served, name));
-  ASSIGN_OR_RETURN(std::vector<int32_t> given, GivenIds(request, served));
+  ASSIGN_OR_RETURN(std::vector<int32_t> given, GivenIds(request, served, plan));
   given.insert(given.end(), request.forced_token_ids().begin(), request.forced_token_ids().end());
   RETURN_IF_ERROR(Complete(followed.ids, given, name));
   RETURN_IF_ERROR(CheckLength(followed.ids.size(), ContextTokens(served)));
@@ -103,7 +106,7 @@ absl::Status PlanFollowing(const v1::GenerateRequest& request, const Served& ser
 
 absl::Status PlanOwn(const v1::GenerateRequest& request, const Served& served, Plan& plan) {
   GenerationJob& job = plan.job;
-  ASSIGN_OR_RETURN(job.prompt_ids, GivenIds(request, served));
+  ASSIGN_OR_RETURN(job.prompt_ids, GivenIds(request, served, plan));
   RETURN_IF_ERROR(CheckLength(job.prompt_ids.size(), ContextTokens(served)));
   job.forced_ids.assign(request.forced_token_ids().begin(), request.forced_token_ids().end());
   const int32_t forced = static_cast<int32_t>(job.forced_ids.size());

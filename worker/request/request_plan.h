@@ -2,6 +2,7 @@
 #ifndef PARITY_WORKER_REQUEST_REQUEST_PLAN_H_
 #define PARITY_WORKER_REQUEST_REQUEST_PLAN_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -47,7 +48,8 @@ struct Plan {
   bool shadow = false;
   std::string followed_run;  // of the capture whose ids are fed; empty: the request's own ids
   std::string followed_team;
-  int32_t capacity = 0;  // tokens the session must hold
+  int32_t capacity = 0;             // tokens the session must hold
+  size_t dropped_prompt_bytes = 0;  // of the prompt text: those that no token stands for
   v1::Provenance provenance;
 };
 
