@@ -150,8 +150,14 @@ absl::StatusOr<float> RopeFreqScale(const GgufFile& file, Keys& keys) {
   ASSIGN_OR_RETURN(const auto type, file.GetString(keys.Name("rope.scaling.type")));
   const absl::string_view key =
       file.Has(keys.Name("rope.scaling.factor")) ? "rope.scaling.factor" : "rope.scale_linear";
-  const float factor = keys.Float(key, 0.0, 1e6, 0.0);
+  constexpr double kLow = 1e-6, kHigh = 1e6;  // beyond them an angle may overflow
+  const float factor = keys.Float(key, 0.0, kHigh, 0.0);
   if (factor == 0.0f || (type.has_value() && *type == "none")) return 1.0f;
+  if (factor < kLow) {
+    return absl::InvalidArgumentError(absl::StrFormat("%s: key '%s' is %g, 0 or %g to %g expected",
+                                                      file.name(), keys.Name(key), factor, kLow,
+                                                      kHigh));
+  }
   return 1.0f / factor;
 }
 

@@ -287,6 +287,10 @@ INSTANTIATE_TEST_SUITE_P(
                 [](GgufWriter& w) { w.AddU32("gemma3.attention.shared_kv_layers", 10); },
                 kUnimplemented, "key 'gemma3.attention.shared_kv_layers' (10) is not supported",
                 "gemma3"},
+        // Found by the fuzzer: 1/factor was 2.9e20.
+        Refusal{"RopeFactorThatOverflows",
+                [](GgufWriter& w) { w.AddF32("llama.rope.scaling.factor", 2.5e-7f); }, kInvalid,
+                "key 'llama.rope.scaling.factor' is 2.5e-07, 0 or 1e-06 to 1e+06 expected"},
         Refusal{"PatternOfAnotherLength",
                 [](GgufWriter& w) {
                   w.AddI32s("gemma3.attention.sliding_window_pattern", {1, 0, 1});
