@@ -5,39 +5,10 @@
 #include <limits>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/str_cat.h"
-#include "proto/checkpoint/name.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::compare {
 namespace {
-
-constexpr size_t kMaxGlobBytes = 256;  // a checkpoint name has at most 128
-
-absl::StatusOr<store::RowFilter> FilterFor(const store::CaptureReader& reader,
-                                           const v1::CompareRequest& request) {
-  store::RowFilter filter;
-  filter.first_position = request.first_position();
-  if (request.has_last_position()) filter.last_position = request.last_position();
-  if (filter.first_position < 0 || filter.last_position < filter.first_position) {
-    return absl::InvalidArgumentError(absl::StrCat("positions ", filter.first_position, " to ",
-                                                   filter.last_position,
-                                                   ", expected 0 <= first <= last"));
-  }
-  if (request.checkpoints().empty()) return filter;
-  for (const std::string& glob : request.checkpoints()) {
-    if (glob.size() > kMaxGlobBytes) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("a checkpoint glob of ", glob.size(), " bytes, at most ", kMaxGlobBytes));
-    }
-  }
-  for (const store::CheckpointInfo& info : reader.checkpoints()) {
-    filter.checkpoints.push_back(
-        std::any_of(request.checkpoints().begin(), request.checkpoints().end(),
-                    [&](const std::string& g) { return checkpoint::GlobMatches(g, info.name); }));
-  }
-  return filter;
-}
 
 // The names of both readers in forward order; `reference` and `candidate` receive each reader's
 // indices into them.
@@ -95,10 +66,18 @@ bool SizesDiffer(const Alignment& aligned) {
 
 }  // namespace
 
+absl::StatusOr<store::RowFilter> SelectRows(const store::CaptureReader& reader,
+                                            const v1::CompareRequest& request) {
+  const int32_t last =
+      request.has_last_position() ? request.last_position() : std::numeric_limits<int32_t>::max();
+  return store::SelectRows(reader.checkpoints(), request.first_position(), last,
+                           request.checkpoints());
+}
+
 absl::StatusOr<Alignment> Align(store::CaptureReader& reference, store::CaptureReader& candidate,
                                 const v1::CompareRequest& request) {
-  ASSIGN_OR_RETURN(store::RowFilter reference_filter, FilterFor(reference, request));
-  ASSIGN_OR_RETURN(store::RowFilter candidate_filter, FilterFor(candidate, request));
+  ASSIGN_OR_RETURN(store::RowFilter reference_filter, SelectRows(reference, request));
+  ASSIGN_OR_RETURN(store::RowFilter candidate_filter, SelectRows(candidate, request));
   Alignment aligned;
   std::vector<int32_t> reference_index, candidate_index;
   aligned.names = MergeNames(reference, candidate, reference_index, candidate_index);

@@ -26,9 +26,13 @@ struct Alignment {
   std::vector<AlignedRow> rows;  // by position, then forward order
 };
 
+// The rows of one capture that the request's positions and globs select (store::SelectRows).
+absl::StatusOr<store::RowFilter> SelectRows(const store::CaptureReader& reader,
+                                            const v1::CompareRequest& request);
+
 // Flags are read when the candidate is a shadow, shapes then and when sizes of a pair differ.
 // Every tensor of either side inside the request's positions and globs gives one row.
-// INVALID_ARGUMENT when the positions make no range, or a glob is longer than 256 bytes.
+// INVALID_ARGUMENT as SelectRows.
 absl::StatusOr<Alignment> Align(store::CaptureReader& reference, store::CaptureReader& candidate,
                                 const v1::CompareRequest& request);
 

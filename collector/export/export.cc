@@ -8,11 +8,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "collector/compare/alignment.h"
 #include "collector/compare/comparison.h"
 #include "collector/export/capture_text.h"
 #include "collector/export/diff_text.h"
 #include "collector/export/text_sink.h"
-#include "proto/checkpoint/name.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::exporter {
@@ -93,26 +93,6 @@ absl::Status ExportParityCsv(store::CaptureStore& store, const v1::CompareReques
   return absl::OkStatus();
 }
 
-absl::StatusOr<store::RowFilter> FilterFor(const store::CaptureReader& reader,
-                                           const v1::CompareRequest& request) {
-  store::RowFilter filter;
-  filter.first_position = request.first_position();
-  if (request.has_last_position()) filter.last_position = request.last_position();
-  if (filter.first_position < 0 || filter.last_position < filter.first_position) {
-    return absl::InvalidArgumentError(absl::StrCat("positions ", filter.first_position, " to ",
-                                                   filter.last_position,
-                                                   ", expected 0 <= first <= last"));
-  }
-  for (const store::CheckpointInfo& info : reader.checkpoints()) {
-    const auto& globs = request.checkpoints();
-    filter.checkpoints.push_back(
-        globs.empty() || std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) {
-          return checkpoint::GlobMatches(glob, info.name);
-        }));
-  }
-  return filter;
-}
-
 absl::Status ExportCapture(store::CaptureStore& store, const v1::ExportRequest& request,
                            TextSink& sink) {
   if (request.max_values() < 0) {
@@ -121,7 +101,7 @@ absl::Status ExportCapture(store::CaptureStore& store, const v1::ExportRequest& 
   }
   ASSIGN_OR_RETURN(const auto reader,
                    store.OpenCapture(request.compare().run(), request.compare().reference()));
-  ASSIGN_OR_RETURN(store::RowFilter filter, FilterFor(*reader, request.compare()));
+  ASSIGN_OR_RETURN(store::RowFilter filter, compare::SelectRows(*reader, request.compare()));
   if (request.format() == v1::ExportRequest::FORMAT_CAPTURE_CSV) {
     return WriteCaptureCsv(*reader, filter, sink);
   }

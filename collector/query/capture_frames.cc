@@ -1,12 +1,11 @@
 #include "collector/query/capture_frames.h"
 
-#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
 
-#include "proto/checkpoint/name.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::query {
@@ -25,17 +24,12 @@ v1::Frame FrameOf(const v1::TokenRecord& token) {
   return frame;
 }
 
-store::RowFilter FilterOf(const store::CaptureReader& reader,
-                          const v1::ReadCaptureRequest& request) {
-  store::RowFilter filter;
-  filter.first_position = request.first_position();
+absl::StatusOr<store::RowFilter> FilterOf(const store::CaptureReader& reader,
+                                          const v1::ReadCaptureRequest& request) {
+  ASSIGN_OR_RETURN(store::RowFilter filter,
+                   store::SelectRows(reader.checkpoints(), request.first_position(),
+                                     std::numeric_limits<int32_t>::max(), request.checkpoints()));
   filter.columns = store::RowFilter::Columns::kShape;
-  if (request.checkpoints().empty()) return filter;
-  for (const store::CheckpointInfo& info : reader.checkpoints()) {
-    filter.checkpoints.push_back(std::any_of(
-        request.checkpoints().begin(), request.checkpoints().end(),
-        [&](const std::string& glob) { return checkpoint::GlobMatches(glob, info.name); }));
-  }
   return filter;
 }
 
@@ -62,8 +56,8 @@ absl::Status ReadFrames(const store::CaptureStore& store, const v1::ReadCaptureR
                         const FrameCallback& on_frame) {
   ASSIGN_OR_RETURN(const std::unique_ptr<store::CaptureReader> reader,
                    store.OpenCapture(request.run(), request.team()));
-  ASSIGN_OR_RETURN(const std::vector<store::TensorRow> rows,
-                   reader->ReadTensors(FilterOf(*reader, request)));
+  ASSIGN_OR_RETURN(const store::RowFilter filter, FilterOf(*reader, request));
+  ASSIGN_OR_RETURN(const std::vector<store::TensorRow> rows, reader->ReadTensors(filter));
   ASSIGN_OR_RETURN(std::vector<v1::TokenRecord> tokens, reader->ReadTokens());
   tokens = WithAllPositions(std::move(tokens), rows);
   auto row = rows.begin();

@@ -3,13 +3,13 @@
 #define PARITY_COLLECTOR_STORE_CAPTURE_READER_H_
 
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "collector/store/row_filter.h"
 #include "collector/store/statistics.h"
 #include "parity/v1/checkpoint.pb.h"
 #include "parity/v1/collector.pb.h"
@@ -19,13 +19,6 @@ namespace parity::store {
 class BlobReader;
 class Database;
 class ScannedRow;
-
-struct CheckpointInfo {
-  std::string name;
-  int32_t layer = -1;  // -1 outside the layer stack
-  std::string stage;
-  int64_t ordinal = 0;  // forward order
-};
 
 // One stored tensor. Sizes are checked: `bytes` fits `stored_elements` and `dtype`, and the blob
 // range is checked when it is read.
@@ -44,15 +37,6 @@ struct TensorRow {
   uint64_t checksum = 0;
   // Columns::kAll:
   Statistics statistics;
-};
-
-struct RowFilter {
-  int32_t first_position = 0;
-  int32_t last_position = std::numeric_limits<int32_t>::max();  // inclusive
-  std::vector<bool> checkpoints;  // by index into checkpoints(); empty: all
-  // What is read of a row: less is quicker.
-  enum class Columns { kPlace, kShape, kAll };
-  Columns columns = Columns::kAll;
 };
 
 // Used by one thread at a time; two readers run in parallel. Holds no read transaction between
