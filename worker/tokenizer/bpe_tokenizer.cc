@@ -335,6 +335,7 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> CreateBpeTokenizer(const model::GgufF
   defaults.add_bos = pre->add_bos;
   defaults.force_bos = pre->force_bos;
   ASSIGN_OR_RETURN(auto vocabulary, Vocabulary::Read(file, defaults));
+  RETURN_IF_ERROR(CheckEntries(file, kMerges, 0));
   ASSIGN_OR_RETURN(const auto merges, file.GetStringArray(kMerges));
   if (!merges.has_value() && pre->merges_required) {
     return absl::InvalidArgumentError(

@@ -16,7 +16,7 @@ namespace parity::tokenizer {
 
 namespace {
 
-constexpr size_t kMaxTokens = 4 << 20;
+constexpr int64_t kMaxTokens = 4 << 20;
 // Longest special token that is looked for in texts: bounds the work a hostile file can ask for.
 constexpr size_t kMaxSpecialBytes = 1024;
 
@@ -104,6 +104,13 @@ bool Vocabulary::IsEndOfGeneration(int32_t id) const {
   return std::binary_search(end_of_generation_ids_.begin(), end_of_generation_ids_.end(), id);
 }
 
+absl::Status CheckEntries(const model::GgufFile& file, absl::string_view key, int64_t low) {
+  ASSIGN_OR_RETURN(const std::optional<int64_t> size, file.GetArraySize(key));
+  if (!size.has_value() || (*size >= low && *size <= kMaxTokens)) return absl::OkStatus();
+  return Invalid(file, key,
+                 absl::StrCat("has ", *size, " entries, ", low, " to ", kMaxTokens, " expected"));
+}
+
 absl::StatusOr<std::unique_ptr<Vocabulary>> Vocabulary::Read(const model::GgufFile& file,
                                                              const VocabularyDefaults& defaults) {
   std::unique_ptr<Vocabulary> v(new Vocabulary());
@@ -118,12 +125,9 @@ absl::StatusOr<std::unique_ptr<Vocabulary>> Vocabulary::Read(const model::GgufFi
 
 absl::Status Vocabulary::ReadTokens(const model::GgufFile& file) {
   constexpr absl::string_view kKey = "tokenizer.ggml.tokens";
+  RETURN_IF_ERROR(CheckEntries(file, kKey, 1));
   ASSIGN_OR_RETURN(auto texts, file.GetStringArray(kKey));
   if (!texts.has_value()) return Invalid(file, kKey, "is missing");
-  if (texts->empty() || texts->size() > kMaxTokens) {
-    return Invalid(file, kKey,
-                   absl::StrCat("has ", texts->size(), " entries, 1 to ", kMaxTokens, " expected"));
-  }
   texts_ = *std::move(texts);
   ids_.reserve(texts_.size());
   for (size_t id = 0; id < texts_.size(); ++id) {
@@ -140,12 +144,10 @@ absl::Status Vocabulary::ReadTokens(const model::GgufFile& file) {
 absl::Status Vocabulary::ReadTypes(const model::GgufFile& file) {
   constexpr absl::string_view kTypes = "tokenizer.ggml.token_type";
   constexpr absl::string_view kScores = "tokenizer.ggml.scores";
+  const int64_t tokens = static_cast<int64_t>(texts_.size());
   attributes_.assign(texts_.size(), kNormal);
+  RETURN_IF_ERROR(CheckEntries(file, kTypes, tokens));
   ASSIGN_OR_RETURN(const auto types, file.GetIntArray(kTypes));
-  if (types.has_value() && types->size() < texts_.size()) {
-    return Invalid(file, kTypes,
-                   absl::StrCat("has ", types->size(), " entries, ", texts_.size(), " expected"));
-  }
   for (size_t id = 0; types.has_value() && id < texts_.size(); ++id) {
     attributes_[id] = AttributeOf((*types)[id]);
     if (attributes_[id] == kByte && !IsByteText(texts_[id])) {
@@ -154,12 +156,9 @@ absl::Status Vocabulary::ReadTypes(const model::GgufFile& file) {
                                   " is a byte, but its text is not of the form <0xXX>"));
     }
   }
+  RETURN_IF_ERROR(CheckEntries(file, kScores, tokens));
   ASSIGN_OR_RETURN(auto scores, file.GetFloatArray(kScores));
   if (!scores.has_value()) return absl::OkStatus();
-  if (scores->size() < texts_.size()) {
-    return Invalid(file, kScores,
-                   absl::StrCat("has ", scores->size(), " entries, ", texts_.size(), " expected"));
-  }
   for (size_t id = 0; id < scores->size(); ++id) {
     if ((*scores)[id] != (*scores)[id]) {
       return Invalid(file, kScores, absl::StrCat("is NaN at ", id));

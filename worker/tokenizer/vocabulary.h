@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "worker/model/gguf_file.h"
@@ -44,6 +45,10 @@ struct Fragment {
   absl::string_view text;
   int32_t token = kNoToken;  // kNoToken: text
 };
+
+// INVALID_ARGUMENT naming key and file when an array is there whose length is not `low` to 4 Mi:
+// asked before it is read, so that a file's small entries do not become large objects.
+absl::Status CheckEntries(const model::GgufFile& file, absl::string_view key, int64_t low);
 
 // Threading: immutable, thread-safe.
 class Vocabulary {

@@ -118,7 +118,11 @@ TEST(VocabularyTest, HostileTablesAreRefusedByKey) {
                        "at 2"));
   EXPECT_THAT(Read(Tokens({"a", "b"}, {1})),
               StatusIs(kInvalid,
-                       "v.gguf: key 'tokenizer.ggml.token_type' has 1 entries, 2 "
+                       "v.gguf: key 'tokenizer.ggml.token_type' has 1 entries, 2 to 4194304 "
+                       "expected"));
+  EXPECT_THAT(Read(Tokens({"a"}, std::vector<int32_t>((4 << 20) + 1, 1))),
+              StatusIs(kInvalid,
+                       "v.gguf: key 'tokenizer.ggml.token_type' has 4194305 entries, 1 to 4194304 "
                        "expected"));
   // A negative byte, as in the published attack on <0x-1>.
   EXPECT_THAT(Read(Tokens({"<0x-1>"}, {6})),
