@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -37,7 +38,14 @@ absl::StatusOr<CaptureRow> ReadCaptureRow(const Statement& statement) {
   v1::Capture& capture = row.capture;
   capture.set_team(std::string(statement.Text(2)));
   capture.set_status(StatusOf(statement.Text(3)));
-  ASSIGN_OR_RETURN(*capture.mutable_provenance(), ProvenanceFromJson(statement.Text(4)));
+  absl::StatusOr<v1::Provenance> provenance = ProvenanceFromJson(statement.Text(4));
+  if (!provenance.ok()) {
+    return absl::Status(
+        provenance.status().code(),
+        absl::StrCat("capture ", row.id, " of team \"", absl::CHexEscape(capture.team()),
+                     "\": ", provenance.status().message()));
+  }
+  *capture.mutable_provenance() = *std::move(provenance);
   capture.set_message(std::string(statement.Text(5)));
   capture.set_tensors(statement.Int(6));
   capture.set_bytes(statement.Int(7));

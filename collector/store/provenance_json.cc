@@ -25,7 +25,8 @@ absl::StatusOr<v1::Provenance> ProvenanceFromJson(absl::string_view json) {
   const auto status =
       google::protobuf::util::JsonStringToMessage({json.data(), json.size()}, &provenance, options);
   if (status.ok()) return provenance;
-  return absl::DataLossError("the provenance of a capture is not JSON");
+  return absl::DataLossError(absl::StrCat(
+      "no provenance as JSON: ", std::string(status.message().data(), status.message().size())));
 }
 
 absl::Status CheckSameProvenance(const v1::Provenance& stored, const v1::Provenance& now) {

@@ -13,10 +13,11 @@
 
 namespace parity::store {
 
-// Field names as in the .proto. INVALID_ARGUMENT when a text field is not UTF-8.
+// Field names as in the .proto. Bytes that are not UTF-8 are left out: the wire lets none through,
+// but a file's name may hold some.
 absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message);
 
-// Unknown fields are ignored. DATA_LOSS when it is not JSON.
+// Unknown fields are ignored. DATA_LOSS when it is not JSON, or a field's value is of another kind.
 absl::StatusOr<v1::Provenance> ProvenanceFromJson(absl::string_view json);
 
 // FAILED_PRECONDITION naming the first field in which two halves of one capture would differ in a
