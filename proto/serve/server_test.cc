@@ -40,28 +40,32 @@ grpc::Status Call(const std::string& address, int ids = 3) {
   return status;
 }
 
-// Asks grpc.health.v1 over the wire with hand-made bytes: HealthCheckResponse is {1: status},
-// SERVING 1, NOT_SERVING 2.
-int Health(const std::string& address) {
+// Sends one hand-made message and returns the bytes of the answer, or of the error's number.
+std::string Ask(const std::string& address, const std::string& method, const std::string& message) {
   auto channel = OpenChannel(address, {});
   grpc::GenericStub stub(*channel);
   grpc::ClientContext context;
   grpc::CompletionQueue queue;
-  grpc::ByteBuffer request, response;
-  grpc::Slice empty("");
-  request = grpc::ByteBuffer(&empty, 1);
-  auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
+  const grpc::Slice slice(message);
+  grpc::ByteBuffer request(&slice, 1), response;
+  auto call = stub.PrepareUnaryCall(&context, method, request, &queue);
   call->StartCall();
   grpc::Status status;
   call->Finish(&response, &status, nullptr);
   void* tag;
   bool ok;
   queue.Next(&tag, &ok);
-  if (!status.ok()) return -static_cast<int>(status.error_code());
+  if (!status.ok()) return absl::StrCat("error ", static_cast<int>(status.error_code()));
   std::vector<grpc::Slice> slices;
   response.Dump(&slices);
   std::string bytes;
-  for (const auto& slice : slices) bytes.append(slice.begin(), slice.end());
+  for (const auto& piece : slices) bytes.append(piece.begin(), piece.end());
+  return bytes;
+}
+
+// HealthCheckResponse is {1: status}, SERVING 1, NOT_SERVING 2.
+int Health(const std::string& address) {
+  const std::string bytes = Ask(address, "/grpc.health.v1.Health/Check", "");
   return bytes.size() == 2 && bytes[0] == 8 ? bytes[1] : 0;
 }
 
@@ -81,6 +85,19 @@ TEST(ServerTest, HealthFollowsSetServing) {
   EXPECT_EQ(Health((*server)->address()), 1);
   (*server)->SetServing(false);
   EXPECT_EQ(Health((*server)->address()), 2);
+}
+
+// A program that is linked with archives has only what something refers to.
+TEST(ServerTest, ReflectionNamesTheServices) {
+  EchoWorker worker;
+  auto server = Server::Start({"127.0.0.1:0", {}, false}, {&worker});
+  ASSERT_TRUE(server.ok());
+  // ServerReflectionRequest {7: list_services ""}; the answer holds the names as text.
+  const std::string services =
+      Ask((*server)->address(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+          std::string("\x3a\x00", 2));
+  EXPECT_TRUE(absl::StrContains(services, "parity.v1.Worker")) << services;
+  EXPECT_TRUE(absl::StrContains(services, "grpc.health.v1.Health")) << services;
 }
 
 TEST(ServerTest, ATakenPortIsRefused) {
