@@ -24,6 +24,12 @@ void AddCaptureFlags(CLI::App& app, CaptureFlags& flags) {
                  "Seconds without an ack after which captured tensors are dropped and counted")
       ->check(CLI::Range(0.1, 86400.0))
       ->capture_default_str();
+  app.add_option(
+         "--hold-ms", flags.hold_millis,
+         "Milliseconds for which captured tensors wait, to be sent together, while the queue "
+         "is under half full; 0: none. Sending takes time from an engine on the same cores")
+      ->check(CLI::Range(0, 60000))
+      ->capture_default_str();
   app.add_option("--log-file", flags.log_file,
                  "Append captured tensors to this JSONL file (default: $ORCH_LOG_FILE)");
   app.add_option("--log-values", flags.log_values,
@@ -37,6 +43,7 @@ absl::StatusOr<std::unique_ptr<capture::CaptureStore>> OpenStore(const CaptureFl
   stream::StreamOptions options;
   options.queue_bytes = flags.queue_bytes;
   options.give_up = absl::Seconds(flags.give_up_seconds);
+  options.hold = absl::Milliseconds(flags.hold_millis);
   return std::unique_ptr<capture::CaptureStore>(
       std::make_unique<stream::CollectorStore>(std::move(channel), options));
 }

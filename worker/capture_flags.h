@@ -20,12 +20,13 @@ struct CaptureFlags {
   serve::TlsFiles collector_tls;
   int64_t queue_bytes = 256 << 20;
   double give_up_seconds = 10;
+  int64_t hold_millis = 1000;
   std::string log_file;               // empty: ORCH_LOG_FILE
   std::optional<int64_t> log_values;  // absent: ORCH_LOG_VALUES
 };
 
-// Adds --collector, --collector-ca, --queue-bytes, --give-up, --log-file and --log-values. `flags`
-// must outlive the app.
+// Adds --collector, --collector-ca, --queue-bytes, --give-up, --hold-ms, --log-file and
+// --log-values. `flags` must outlive the app.
 void AddCaptureFlags(CLI::App& app, CaptureFlags& flags);
 
 // Null without a collector's address. Errors: INVALID_ARGUMENT (the address), NOT_FOUND (a PEM

@@ -90,7 +90,9 @@ CollectorStream::CollectorStream(std::shared_ptr<grpc::Channel> channel,
     : channel_(std::move(channel)),
       open_(std::move(open)),
       options_(options),
-      last_progress_(absl::Now()) {
+      last_progress_(absl::Now()),
+      look_(options.hold > absl::ZeroDuration() ? last_progress_ + options.hold
+                                                : absl::InfiniteFuture()) {
   sender_ = std::thread([this] { Run(); });
 }
 
@@ -106,10 +108,15 @@ bool CollectorStream::Stalled() const {
   return !entries_.empty() && absl::Now() - last_progress_ > options_.give_up;
 }
 
+bool CollectorStream::MayHold() const {
+  return opened_ && options_.hold > absl::ZeroDuration() && total_bytes_ < options_.queue_bytes / 2;
+}
+
 absl::Status CollectorStream::WaitForRoom(int64_t bytes, const std::atomic<bool>& stop) {
-  if (queued_bytes() + bytes <= options_.queue_bytes) {
+  if (total_bytes_ + bytes <= options_.queue_bytes) {
     // Who holds the lock may have to wait for a core: the sender gets it all the next time.
-    if (mutex_.TryLock()) {
+    if (!MayHold() && mutex_.TryLock()) {
+      granted_bytes_ = 0;  // a step that needed it has left the queue
       Deliver();
       mutex_.Unlock();
     }
@@ -127,15 +134,22 @@ absl::Status CollectorStream::WaitForRoom(int64_t bytes, const std::atomic<bool>
 }
 
 void CollectorStream::Push(capture::WireFramePtr frame) {
-  inbox_bytes_ += frame->bytes();
+  total_bytes_ += frame->bytes();
+  absl::MutexLock lock(&inbox_mutex_);
   inbox_.push_back(std::move(frame));
 }
 
+void CollectorStream::TakeInbox() {
+  std::vector<capture::WireFramePtr> frames;
+  {
+    absl::MutexLock lock(&inbox_mutex_);
+    frames.swap(inbox_);
+  }
+  for (capture::WireFramePtr& frame : frames) Accept(std::move(frame));
+}
+
 void CollectorStream::Deliver() {
-  for (capture::WireFramePtr& frame : inbox_) Accept(std::move(frame));
-  inbox_.clear();
-  inbox_bytes_ = 0;
-  granted_bytes_ = 0;
+  TakeInbox();
   changed_.SignalAll();
 }
 
@@ -153,7 +167,10 @@ void CollectorStream::Accept(capture::WireFramePtr frame) {
   entries_.push_back(std::move(frame));
 }
 
-void CollectorStream::Drop(const capture::WireFrame& frame) { given_up_ += frame.tensors(); }
+void CollectorStream::Drop(const capture::WireFrame& frame) {
+  given_up_ += frame.tensors();
+  total_bytes_ -= frame.bytes();
+}
 
 void CollectorStream::DropAll() {
   for (const capture::WireFramePtr& frame : entries_) Drop(*frame);
@@ -258,6 +275,10 @@ bool CollectorStream::NextMessage(Message& message) {
   absl::MutexLock lock(&mutex_);
   while (true) {
     if (reader_done_ || abandoned_) return false;
+    if (absl::Now() >= look_) {
+      TakeInbox();
+      look_ = absl::Now() + options_.hold;
+    }
     if (opened_ && sent_ < entries_.size()) {
       message.frame = entries_[sent_];
       message.sequence = first_sequence_ + static_cast<int64_t>(sent_);
@@ -268,7 +289,7 @@ bool CollectorStream::NextMessage(Message& message) {
       message.seal = SealMessage();
       return true;
     }
-    changed_.Wait(&mutex_);
+    changed_.WaitWithDeadline(&mutex_, look_);
   }
 }
 
@@ -306,6 +327,7 @@ void CollectorStream::OnAck(const v1::IngestResponse::Ack& ack,
   while (sent_ > 0 && first_sequence_ <= ack.committed_sequence()) {
     settled_ += entries_.front()->tensors();
     queued_bytes_ -= entries_.front()->bytes();
+    total_bytes_ -= entries_.front()->bytes();
     done.push_back(std::move(entries_.front()));
     entries_.pop_front();
     --sent_;

@@ -30,6 +30,10 @@ struct StreamOptions {
   // Without an ack for so long, while frames wait, nobody waits any more: what does not fit the
   // queue is dropped and counted until the collector is back.
   absl::Duration give_up = absl::Seconds(10);
+  // While a connection stands and the queue is under half full, frames wait so long before they are
+  // sent, then all together: whoever sends and stores takes a share of a core from the engine. 0:
+  // each step's are sent at once.
+  absl::Duration hold = absl::Seconds(1);
   absl::Duration first_backoff = absl::Milliseconds(100);
   absl::Duration max_backoff = absl::Seconds(1);
   std::shared_ptr<capture::BlockPool> blocks;  // memory for frames; null: none is lent
@@ -41,7 +45,8 @@ struct StreamOptions {
 // at the end, whatever happens.
 //
 // Threading: as FrameSink; a thread of its own writes, another reads acks. Both have a low
-// priority, so the pushing thread takes no lock that they hold while there is room in the queue.
+// priority, so while there is room in the queue the pushing thread waits for no lock that they hold
+// for longer than a swap, and wakes nobody while frames are held back.
 class CollectorStream final : public capture::FrameSink {
  public:
   // Waits for the collector for open_timeout and goes on without it. Errors: what the collector
@@ -55,14 +60,15 @@ class CollectorStream final : public capture::FrameSink {
 
   absl::Status WaitForRoom(int64_t bytes, const std::atomic<bool>& stop) override;
   int64_t capacity_bytes() const override { return options_.queue_bytes; }
-  // Only keeps the frame: the sender gets it with the next WaitForRoom or Finish.
+  // Only keeps the frame: the sender gets it when it has been held, or with the WaitForRoom that
+  // finds the queue half full, or with Finish.
   void Push(capture::WireFramePtr frame) override;
   std::shared_ptr<capture::BlockPool> blocks() const override { return options_.blocks; }
   // Drains the queue while acks keep coming, then seals.
   capture::CaptureResult Finish(absl::string_view incomplete_reason) override;
 
-  // Bytes in the queue now. The pushing thread's own.
-  int64_t queued_bytes() const { return queued_bytes_ + inbox_bytes_; }
+  // Bytes in the queue now, held back or not.
+  int64_t queued_bytes() const { return total_bytes_; }
 
  private:
   using Rpc = grpc::ClientReaderWriter<grpc::ByteBuffer, v1::IngestResponse>;
@@ -80,7 +86,11 @@ class CollectorStream final : public capture::FrameSink {
   void Run();  // the sender thread
   absl::Status RunConnection();
   void WriteAll(Rpc& rpc);
-  // Hands the inbox to the sender.
+  // Whether what is in the inbox may stay there.
+  bool MayHold() const;
+  // Moves what is in the inbox to the entries.
+  void TakeInbox() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // TakeInbox, and wakes the sender.
   void Deliver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Accept(capture::WireFramePtr frame) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnResponse(const v1::IngestResponse& response);
@@ -102,16 +112,18 @@ class CollectorStream final : public capture::FrameSink {
   const v1::IngestRequest::OpenCapture open_;
   const StreamOptions options_;
 
-  // The pushing thread's own.
-  std::vector<capture::WireFramePtr> inbox_;
-  int64_t inbox_bytes_ = 0;
+  std::atomic<int64_t> total_bytes_{0};  // of inbox_ and entries_
+
+  // For a swap or a push only. Taken after mutex_ where both are.
+  absl::Mutex inbox_mutex_;
+  std::vector<capture::WireFramePtr> inbox_ ABSL_GUARDED_BY(inbox_mutex_);
 
   mutable absl::Mutex mutex_;
   absl::CondVar changed_;
   std::deque<capture::WireFramePtr> entries_ ABSL_GUARDED_BY(mutex_);
   size_t sent_ ABSL_GUARDED_BY(mutex_) = 0;             // of entries_, on this connection
   int64_t first_sequence_ ABSL_GUARDED_BY(mutex_) = 1;  // of entries_.front(), on this connection
-  std::atomic<int64_t> queued_bytes_{0};                // of entries_; written under the lock
+  int64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;    // of entries_
   int64_t granted_bytes_ ABSL_GUARDED_BY(mutex_) =
       0;  // a step larger than the queue, let through an empty one
   absl::Time last_progress_ ABSL_GUARDED_BY(mutex_);
@@ -126,9 +138,10 @@ class CollectorStream final : public capture::FrameSink {
   std::string first_rejection_ ABSL_GUARDED_BY(mutex_);
 
   grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;  // of the connection in progress
-  bool opened_ ABSL_GUARDED_BY(mutex_) = false;                     // on this connection
-  bool reader_done_ ABSL_GUARDED_BY(mutex_) = false;                // on this connection
-  bool seal_sent_ ABSL_GUARDED_BY(mutex_) = false;                  // on this connection
+  std::atomic<bool> opened_{false};                   // on this connection; written under the lock
+  absl::Time look_ ABSL_GUARDED_BY(mutex_);           // when the sender takes what is held back
+  bool reader_done_ ABSL_GUARDED_BY(mutex_) = false;  // on this connection
+  bool seal_sent_ ABSL_GUARDED_BY(mutex_) = false;    // on this connection
   bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
   std::string incomplete_reason_ ABSL_GUARDED_BY(mutex_);
   bool sealed_ ABSL_GUARDED_BY(mutex_) = false;

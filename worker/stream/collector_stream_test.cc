@@ -26,21 +26,45 @@ capture::WireFramePtr FrameOf(int32_t position, size_t bytes = 100) {
   return capture::WireFrame::From(frame);
 }
 
-StreamOptions Quick() {
-  StreamOptions options;
-  options.open_timeout = absl::Milliseconds(300);
-  options.give_up = absl::Milliseconds(400);
-  options.first_backoff = absl::Milliseconds(10);
-  options.max_backoff = absl::Milliseconds(30);
-  return options;
-}
+// By how long frames are held back: whatever that is, what arrives and what is counted is the same.
+class CollectorStreamTest : public ::testing::TestWithParam<absl::Duration> {
+ protected:
+  static StreamOptions Quick() {
+    StreamOptions options;
+    options.open_timeout = absl::Milliseconds(300);
+    options.give_up = absl::Milliseconds(400);
+    options.hold = GetParam();
+    options.first_backoff = absl::Milliseconds(10);
+    options.max_backoff = absl::Milliseconds(30);
+    return options;
+  }
 
-absl::StatusOr<std::unique_ptr<CollectorStream>> OpenStream(const FakeCollector& collector,
-                                                            StreamOptions options = Quick()) {
-  v1::IngestRequest::OpenCapture open;
-  open.set_run("run");
-  open.set_team("team");
-  return CollectorStream::Open(collector.NewChannel(), open, options, kGo);
+  static absl::StatusOr<std::unique_ptr<CollectorStream>> OpenStream(const FakeCollector& collector,
+                                                                     StreamOptions options) {
+    v1::IngestRequest::OpenCapture open;
+    open.set_run("run");
+    open.set_team("team");
+    return CollectorStream::Open(collector.NewChannel(), open, options, kGo);
+  }
+  static absl::StatusOr<std::unique_ptr<CollectorStream>> OpenStream(
+      const FakeCollector& collector) {
+    return OpenStream(collector, Quick());
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Held, CollectorStreamTest,
+                         ::testing::Values(absl::ZeroDuration(), absl::Milliseconds(5),
+                                           absl::Hours(1)),
+                         [](const ::testing::TestParamInfo<absl::Duration>& info) {
+                           return absl::StrCat(absl::ToInt64Milliseconds(info.param), "ms");
+                         });
+
+bool Arrive(const FakeCollector& collector, size_t count) {
+  const absl::Time limit = absl::Now() + absl::Seconds(20);
+  while (collector.tensors().size() != count && absl::Now() < limit) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  return collector.tensors().size() == count;
 }
 
 void ExpectCountsAddUp(const capture::CaptureResult& result, int64_t captured) {
@@ -48,7 +72,7 @@ void ExpectCountsAddUp(const capture::CaptureResult& result, int64_t captured) {
   EXPECT_EQ(result.counts.captured(), result.counts.acked() + result.counts.dropped());
 }
 
-TEST(CollectorStreamTest, EverythingArrivesAndIsSealedComplete) {
+TEST_P(CollectorStreamTest, EverythingArrivesAndIsSealedComplete) {
   FakeCollector collector;
   ASSERT_OK_AND_ASSIGN(auto stream, OpenStream(collector));
   for (int i = 0; i < 200; ++i) {
@@ -65,7 +89,7 @@ TEST(CollectorStreamTest, EverythingArrivesAndIsSealedComplete) {
   EXPECT_EQ(collector.seals()[0].captured(), 200);
 }
 
-TEST(CollectorStreamTest, ASlowCollectorHoldsBackTheSenderAndBoundsItsMemory) {
+TEST_P(CollectorStreamTest, ASlowCollectorHoldsBackTheSenderAndBoundsItsMemory) {
   FakeCollector collector;
   collector.frame_delay_us = 500;
   StreamOptions options = Quick();
@@ -84,7 +108,7 @@ TEST(CollectorStreamTest, ASlowCollectorHoldsBackTheSenderAndBoundsItsMemory) {
   EXPECT_EQ(result.status, v1::CAPTURE_STATUS_COMPLETE);
 }
 
-TEST(CollectorStreamTest, ABrokenConnectionIsTakenUpAgainAndDuplicatesAreCounted) {
+TEST_P(CollectorStreamTest, ABrokenConnectionIsTakenUpAgainAndDuplicatesAreCounted) {
   FakeCollector collector;
   collector.break_after_frames = 5;
   ASSERT_OK_AND_ASSIGN(auto stream, OpenStream(collector));
@@ -97,7 +121,7 @@ TEST(CollectorStreamTest, ABrokenConnectionIsTakenUpAgainAndDuplicatesAreCounted
   EXPECT_EQ(collector.connections(), 2);
 }
 
-TEST(CollectorStreamTest, ACollectorThatIsAwayCostsTheOpenTimeoutAndEverythingIsCounted) {
+TEST_P(CollectorStreamTest, ACollectorThatIsAwayCostsTheOpenTimeoutAndEverythingIsCounted) {
   auto collector = std::make_unique<FakeCollector>();
   auto channel = collector->NewChannel();
   collector->Die();
@@ -115,7 +139,7 @@ TEST(CollectorStreamTest, ACollectorThatIsAwayCostsTheOpenTimeoutAndEverythingIs
   EXPECT_THAT(result.message, HasSubstr("10 of 10 tensors"));
 }
 
-TEST(CollectorStreamTest, ACollectorThatDiesMidStreamStopsNobody) {
+TEST_P(CollectorStreamTest, ACollectorThatDiesMidStreamStopsNobody) {
   FakeCollector collector;
   StreamOptions options = Quick();
   options.queue_bytes = 50'000;
@@ -132,7 +156,7 @@ TEST(CollectorStreamTest, ACollectorThatDiesMidStreamStopsNobody) {
   EXPECT_EQ(result.status, v1::CAPTURE_STATUS_INCOMPLETE);
 }
 
-TEST(CollectorStreamTest, AStoppedCollectorThatGoesOnGetsTheRestAndTheExactLoss) {
+TEST_P(CollectorStreamTest, AStoppedCollectorThatGoesOnGetsTheRestAndTheExactLoss) {
   FakeCollector collector;
   StreamOptions options = Quick();
   options.queue_bytes = 50'000;
@@ -152,14 +176,14 @@ TEST(CollectorStreamTest, AStoppedCollectorThatGoesOnGetsTheRestAndTheExactLoss)
   EXPECT_EQ(collector.seals()[0].dropped(), result.counts.dropped());
 }
 
-TEST(CollectorStreamTest, ARefusedCaptureIsTheCallersError) {
+TEST_P(CollectorStreamTest, ARefusedCaptureIsTheCallersError) {
   FakeCollector collector;
   collector.refuse_code = grpc::StatusCode::FAILED_PRECONDITION;
   EXPECT_THAT(OpenStream(collector),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("refused by the test")));
 }
 
-TEST(CollectorStreamTest, AFullDiskStopsNobody) {
+TEST_P(CollectorStreamTest, AFullDiskStopsNobody) {
   FakeCollector collector;
   collector.refuse_code = grpc::StatusCode::RESOURCE_EXHAUSTED;
   ASSERT_OK_AND_ASSIGN(auto stream, OpenStream(collector));
@@ -170,7 +194,7 @@ TEST(CollectorStreamTest, AFullDiskStopsNobody) {
   EXPECT_THAT(result.message, HasSubstr("refused by the test"));
 }
 
-TEST(CollectorStreamTest, RejectedTensorsAreDroppedNotAcked) {
+TEST_P(CollectorStreamTest, RejectedTensorsAreDroppedNotAcked) {
   FakeCollector collector;
   collector.reject_position = 3;
   ASSERT_OK_AND_ASSIGN(auto stream, OpenStream(collector));
@@ -183,7 +207,7 @@ TEST(CollectorStreamTest, RejectedTensorsAreDroppedNotAcked) {
   EXPECT_THAT(result.message, HasSubstr("first refusal: rejected by the test"));
 }
 
-TEST(CollectorStreamTest, TheReasonForAnIncompleteCaptureReachesTheCollector) {
+TEST_P(CollectorStreamTest, TheReasonForAnIncompleteCaptureReachesTheCollector) {
   FakeCollector collector;
   ASSERT_OK_AND_ASSIGN(auto stream, OpenStream(collector));
   stream->Push(FrameOf(0));
@@ -192,7 +216,7 @@ TEST(CollectorStreamTest, TheReasonForAnIncompleteCaptureReachesTheCollector) {
   EXPECT_EQ(collector.seals().at(0).incomplete_reason(), "cancelled");
 }
 
-TEST(CollectorStreamTest, StopEndsTheWaitForRoom) {
+TEST_P(CollectorStreamTest, StopEndsTheWaitForRoom) {
   FakeCollector collector;
   StreamOptions options = Quick();
   options.queue_bytes = 1000;
@@ -205,7 +229,7 @@ TEST(CollectorStreamTest, StopEndsTheWaitForRoom) {
   collector.hold = false;
 }
 
-TEST(CollectorStreamTest, AStepLargerThanTheQueueGoesThroughAnEmptyOne) {
+TEST_P(CollectorStreamTest, AStepLargerThanTheQueueGoesThroughAnEmptyOne) {
   FakeCollector collector;
   StreamOptions options = Quick();
   options.queue_bytes = 10'000;
@@ -213,20 +237,93 @@ TEST(CollectorStreamTest, AStepLargerThanTheQueueGoesThroughAnEmptyOne) {
   ASSERT_OK_AND_ASSIGN(auto stream, OpenStream(collector, options));
   for (int step = 0; step < 3; ++step) {
     ASSERT_OK(stream->WaitForRoom(41'000, kGo));
-    for (int i = 0; i < 4; ++i) stream->Push(FrameOf(4 * step + i, 10'000));
+    for (int i = 0; i < 4; ++i) {
+      stream->Push(FrameOf(4 * step + i, 10'000));
+      absl::SleepFor(absl::Milliseconds(4));  // the sender may look in the middle of a step
+    }
   }
   const capture::CaptureResult result = stream->Finish("");
   EXPECT_EQ(result.counts.acked(), 12);
   EXPECT_EQ(result.status, v1::CAPTURE_STATUS_COMPLETE);
 }
 
-TEST(CollectorStreamTest, WithoutFinishNothingIsSealed) {
+TEST_P(CollectorStreamTest, WithoutFinishNothingIsSealed) {
   FakeCollector collector;
   {
     ASSERT_OK_AND_ASSIGN(auto stream, OpenStream(collector));
     stream->Push(FrameOf(0));
   }
   EXPECT_TRUE(collector.seals().empty());
+}
+
+// What is held back while a connection stands.
+class HeldFramesTest : public CollectorStreamTest {
+ protected:
+  static void Push(CollectorStream& stream, int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      ASSERT_OK(stream.WaitForRoom(10'100, kGo));
+      stream.Push(FrameOf(i, 10'000));
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Held, HeldFramesTest, ::testing::Values(absl::Hours(1)));
+
+TEST_P(HeldFramesTest, NothingIsSentUntilTheQueueIsHalfFullAndThenAllOfIt) {
+  FakeCollector collector;
+  StreamOptions options = Quick();
+  options.queue_bytes = 100'000;
+  options.give_up = absl::Seconds(20);
+  ASSERT_OK_AND_ASSIGN(auto stream, OpenStream(collector, options));
+  Push(*stream, 0, 5);  // the fifth looks before it is there
+  absl::SleepFor(absl::Milliseconds(50));
+  EXPECT_TRUE(collector.tensors().empty());
+  EXPECT_GT(stream->queued_bytes(), 40'000);
+  Push(*stream, 5, 6);
+  EXPECT_TRUE(Arrive(collector, 5));
+  const capture::CaptureResult result = stream->Finish("");
+  EXPECT_EQ(result.counts.acked(), 6);
+  EXPECT_EQ(result.status, v1::CAPTURE_STATUS_COMPLETE);
+  EXPECT_EQ(stream->queued_bytes(), 0);
+}
+
+TEST_P(HeldFramesTest, AreSentInTimeThoughTheEngineIsSilent) {
+  FakeCollector collector;
+  StreamOptions options = Quick();
+  options.hold = absl::Milliseconds(30);
+  ASSERT_OK_AND_ASSIGN(auto stream, OpenStream(collector, options));
+  for (int round = 1; round <= 3; ++round) {
+    stream->Push(FrameOf(round));
+    EXPECT_TRUE(Arrive(collector, round));
+  }
+}
+
+TEST_P(HeldFramesTest, AreDroppedAndCountedWhenTheCollectorGoes) {
+  FakeCollector collector;
+  ASSERT_OK_AND_ASSIGN(auto stream, OpenStream(collector));
+  Push(*stream, 0, 3);
+  collector.Die();
+  const capture::CaptureResult result = stream->Finish("");
+  ExpectCountsAddUp(result, 3);
+  EXPECT_EQ(result.counts.dropped(), 3);
+  EXPECT_EQ(result.status, v1::CAPTURE_STATUS_INCOMPLETE);
+  EXPECT_EQ(stream->queued_bytes(), 0);
+}
+
+TEST_P(HeldFramesTest, AreNotHeldWhileNobodyIsConnectedSoThatNobodyWaitsTwice) {
+  FakeCollector collector;
+  auto channel = collector.NewChannel();
+  collector.Die();
+  StreamOptions options = Quick();
+  options.queue_bytes = 50'000;
+  options.give_up = absl::Seconds(2);
+  ASSERT_OK_AND_ASSIGN(auto stream, CollectorStream::Open(channel, {}, options, kGo));
+  Push(*stream, 0, 2);  // the first is in the sender's hands: from now on it is waited for
+  absl::SleepFor(options.give_up + absl::Milliseconds(100));
+  const absl::Time start = absl::Now();
+  Push(*stream, 2, 20);
+  EXPECT_LT(absl::Now() - start, options.give_up * 3 / 4);
+  ExpectCountsAddUp(stream->Finish(""), 20);
 }
 
 }  // namespace
