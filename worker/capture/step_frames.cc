@@ -86,6 +86,7 @@ std::vector<WireFramePtr> StepFrames::Take() {
     frames.push_back(std::move(frame));
     entries.clear();
   }
+  PublishTensors();
   return frames;
 }
 

@@ -9,6 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "proto/tensor/values.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define PARITY_X86 1
+#endif
+
 namespace parity::capture {
 namespace {
 
@@ -68,6 +73,44 @@ char* PutBytes(const void* bytes, size_t size, char* out) {
   return out + size;
 }
 
+#ifdef PARITY_X86
+constexpr size_t kLine = 64;
+
+bool HasAvx() {
+  static const bool has_avx = __builtin_cpu_supports("avx") != 0;
+  return has_avx;
+}
+
+// Past the caches: nobody reads the copy for milliseconds, and fetching its lines first, only to
+// overwrite them, is half the cost. Whole lines only, by stores of half a line: quarters are slower
+// than an ordinary copy.
+__attribute__((target("avx"))) void CopyLines(const char* from, size_t size, char* to) {
+  for (size_t i = 0; i < size; i += kLine) {
+    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i));
+    const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i + 32));
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to + i), low);
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to + i + 32), high);
+  }
+}
+#endif
+
+char* PutValues(absl::Span<const float> values, char* out) {
+  const char* from = reinterpret_cast<const char*>(values.data());
+  size_t size = values.size() * sizeof(float);
+#ifdef PARITY_X86
+  if (size >= 4 * kLine && HasAvx()) {
+    const size_t head = -reinterpret_cast<uintptr_t>(out) % kLine;
+    out = PutBytes(from, head, out);
+    const size_t lines = (size - head) / kLine * kLine;
+    CopyLines(from + head, lines, out);
+    out += lines;
+    from += head + lines;
+    size -= head + lines;
+  }
+#endif
+  return PutBytes(from, size, out);
+}
+
 }  // namespace
 
 int64_t EncodedBytes(const TensorHeader& header, int64_t stored_elements) {
@@ -84,15 +127,21 @@ char* EncodeTensor(const TensorHeader& header, absl::Span<const float> values, c
   if (header.heads > 0) out = PutVarint(header.heads, out);
   out = PutVarint(header.heads > 0 ? header.total_elements / header.heads : header.total_elements,
                   out);
+  // Of the values, not of the copy: reading them brings them near for the copy.
+  const uint64_t checksum = tensor::Checksum({reinterpret_cast<const char*>(values.data()), bytes});
   out = PutTag(kData, bytes, out);
-  const char* const data = out;
-  out = PutBytes(values.data(), bytes, out);
+  out = PutValues(values, out);
   out = PutTag(kTotalElements, header.total_elements, out);
-  const uint64_t checksum = tensor::Checksum({data, bytes});
   *out = kXxh3;
   out = PutBytes(&checksum, sizeof(checksum), out + 1);  // little-endian: proto/tensor/values.h
   if (header.not_substituted) out = PutTag(kNotSubstituted, 1, out);
   return out;
+}
+
+void PublishTensors() {
+#ifdef PARITY_X86
+  _mm_sfence();
+#endif
 }
 
 std::shared_ptr<const WireFrame> WireFrame::From(const v1::Frame& frame) {

@@ -25,9 +25,13 @@ struct TensorHeader {
 // Bytes of one element of Frame.tensors on the wire, its tag and length included.
 int64_t EncodedBytes(const TensorHeader& header, int64_t stored_elements);
 
-// Writes one element of Frame.tensors: copies the values and takes the xxh3 of the copy. Returns
-// the end. REQUIRES: EncodedBytes(header, values.size()) at `out`, values not empty.
+// Writes one element of Frame.tensors: takes the xxh3 of the values and copies them. Returns the
+// end. The copy takes no room in the caches; another thread may read it once PublishTensors() was
+// called. REQUIRES: EncodedBytes(header, values.size()) at `out`, values not empty.
 char* EncodeTensor(const TensorHeader& header, absl::Span<const float> values, char* out);
+
+// Orders the calling thread's EncodeTensor before its later stores, such as those of a lock.
+void PublishTensors();
 
 // One frame: pieces which, one after the other, are the message. Immutable once it is shared; the
 // memory of the pieces lives as long as the frame.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,27 @@ TEST(WireFrameTest, ATensorIsEncodedByteForByteAsProtobufDoes) {
         EXPECT_EQ(Encode(header, values), Expected(header, values).SerializeAsString())
             << elements << " elements, " << heads << " heads";
       }
+    }
+  }
+}
+
+TEST(WireFrameTest, ATensorIsTheSameWhereverItIsWrittenAndTouchesNothingElse) {
+  constexpr size_t kRoom = 256;
+  for (const int64_t elements : {16, 63, 64, 65, 79, 80, 192, 577}) {
+    std::vector<float> values(elements);
+    std::iota(values.begin(), values.end(), 1.5f);
+    const TensorHeader header = {"embed", 0, elements, false};
+    const std::string expected = Expected(header, values).SerializeAsString();
+    std::vector<char> memory(expected.size() + 2 * kRoom);
+    for (size_t shift = 0; shift < 64; ++shift) {  // a cache line
+      std::fill(memory.begin(), memory.end(), '?');
+      char* const begin = memory.data() + kRoom / 2 + shift;
+      ASSERT_EQ(EncodeTensor(header, values, begin), begin + expected.size());
+      const std::string before(memory.data(), begin);
+      const std::string after(begin + expected.size(), memory.data() + memory.size());
+      EXPECT_EQ(std::string(begin, expected.size()), expected) << elements << " at " << shift;
+      EXPECT_EQ(before, std::string(before.size(), '?')) << elements << " at " << shift;
+      EXPECT_EQ(after, std::string(after.size(), '?')) << elements << " at " << shift;
     }
   }
 }
