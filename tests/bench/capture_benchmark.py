@@ -3,7 +3,8 @@ SQLite file of a parity-collector on the same machine, against the same run with
 
     tests/bench/capture_benchmark.py --worker W --collector C --model M.gguf [--tokens 64,256]
 
-Every round runs each level once, so all see the same neighbours; medians over the rounds.
+Every round runs each level once, so all see the same neighbours; medians over the rounds. Ratios
+are taken within a round, and the median is theirs: a machine may be twice as fast a minute later.
 
 - decode: the worker's own decode rate while it captures. Waiting for room in the queue counts
   (that of the prompt too), work that is still queued when the last token is out does not. The goals
@@ -102,19 +103,25 @@ def median(rounds, key):
     return statistics.median(r[key] for r in rounds)
 
 
+def sealed_ratio(plain, captured):
+    """Work without a capture to work until the capture is sealed."""
+    work = plain["prefill"] + plain["decode"]
+    return work / (work + max(0.0, captured["wall"] - plain["wall"]))
+
+
 def print_rows(args, threads, tokens, results):
     base = results["none"]
-    work = median(base, "prefill") + median(base, "decode")
     count = args.prompt + tokens
     for level, rounds in results.items():
-        extra = max(0.0, median(rounds, "wall") - median(base, "wall"))
+        pairs = list(zip(base, rounds))
+        ratio = statistics.median(b["rate"] / a["rate"] for a, b in pairs)
+        sealed = statistics.median(sealed_ratio(a, b) for a, b in pairs)
         worker = (median(rounds, "cpu") - median(base, "cpu")) / count * 1e3
         user = median(rounds, "collector_user") / count * 1e3
         system = median(rounds, "collector_system") / count * 1e3
         best = max(r["rate"] for r in rounds) / max(r["rate"] for r in base)
         print(f"| {threads} | {tokens} | {level} | {median(rounds, 'rate'):.1f} "
-              f"| {median(rounds, 'rate') / median(base, 'rate'):.3f} | {best:.3f} "
-              f"| {work / (work + extra):.3f} | {worker:+.2f} | {user:.2f} + {system:.2f} |",
+              f"| {ratio:.3f} | {best:.3f} | {sealed:.3f} | {worker:+.2f} | {user:.2f} + {system:.2f} |",
               flush=True)
 
 
