@@ -5,6 +5,7 @@ SQLite file of a parity-collector on the same machine, against the same run with
 
 Every round runs each level once, so all see the same neighbours; medians over the rounds. Ratios
 are taken within a round, and the median is theirs: a machine may be twice as fast a minute later.
+Every other round goes backwards.
 
 - decode: the worker's own decode rate while it captures. Waiting for room in the queue counts
   (that of the prompt too), work that is still queued when the last token is out does not. The goals
@@ -82,8 +83,9 @@ def run_worker(args, threads, tokens, capture=()):
 def measure(args, collector, threads, tokens, counter):
     """Results by level, a list of rounds each."""
     results = {}
-    for _ in range(args.rounds):
-        for level in ["none", *args.levels]:
+    levels = ["none", *args.levels]
+    for index in range(args.rounds):
+        for level in levels if index % 2 == 0 else reversed(levels):
             capture = ()
             if level != "none":
                 counter[0] += 1
