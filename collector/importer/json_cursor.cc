@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "collector/importer/decimal_run.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::importer {
@@ -227,59 +228,26 @@ bool JsonCursor::ReadPlainFloat(float* out) {
   return true;
 }
 
-bool JsonCursor::ReadCommonFloat(float* out) {
-  // Sign, digit, point and two loads of eight bytes.
-  if (end_ - at_ < 3 + 16) return false;
-  const uint64_t negative = *at_ == '-';
-  const char* p = at_ + negative;
-  const uint64_t whole = static_cast<unsigned char>(*p - '0');
-  if (whole > 9 || p[1] != '.') return false;
-  p += 2;
-  uint64_t digits = LoadDigits(p);
-  uint64_t mantissa = whole;
-  int count = 0;
-  if (OtherThanDigits(digits) == 0) {
-    mantissa = mantissa * 100000000 + EightDigits(digits);
-    digits = LoadDigits(p + 8);
-    count = 8;
-  }
-  const uint64_t other = OtherThanDigits(digits);
-  if (other == 0) return false;
-  const int more = std::countr_zero(other) / 8;  // 0 to 7
-  count += more;
-  mantissa = mantissa * kWholePowers[more] + EightDigits(digits << (56 - 8 * more) << 8);
-  p += count;
-  // At most 16 digits, so only the mantissa may be too long.
-  if (count == 0 || (*p | 0x20) == 'e' || mantissa >> 53 != 0) return false;
-  const uint64_t bits =
-      std::bit_cast<uint64_t>(static_cast<double>(mantissa) / kPowers[count]);  // as ReadPlainFloat
-  if ((bits & 0x1fffffff) == 0x10000000) return false;
-  *out = static_cast<float>(std::bit_cast<double>(bits | negative << 63));
-  at_ = p;
-  return true;
-}
-
 bool JsonCursor::ReadFloatRun(std::vector<float>* out) {
   const size_t before = out->size();
+  const absl::string_view text(begin_, end_ - begin_);
   float run[512];
-  size_t count = 0;
   while (true) {
+    const DecimalRun decimals = ReadDecimals(text, at_ - begin_, std::size(run) - 1, run);
+    at_ += decimals.bytes;
+    size_t count = decimals.count;
+    // What ended it may be a number written otherwise, taken only together with its comma.
     const char* start = at_;
-    // A number is only taken together with its comma.
-    if ((!ReadCommonFloat(&run[count]) && !ReadPlainFloat(&run[count])) || at_ == end_ ||
-        *at_ != ',') {
+    if (ReadPlainFloat(&run[count]) && at_ != end_ && *at_ == ',') {
+      ++count;
+      ++at_;
+      if (at_ != end_ && static_cast<unsigned char>(*at_) <= ' ') SkipSpace();
+    } else {
       at_ = start;
-      break;
     }
-    ++at_;
-    if (at_ != end_ && static_cast<unsigned char>(*at_) <= ' ') SkipSpace();
-    if (++count == std::size(run)) {
-      out->insert(out->end(), run, run + count);
-      count = 0;
-    }
+    if (count == 0) return out->size() != before;
+    out->insert(out->end(), run, run + count);
   }
-  out->insert(out->end(), run, run + count);
-  return out->size() != before;
 }
 
 absl::Status JsonCursor::ReadOddFloat(float* out) {

@@ -54,9 +54,6 @@ class JsonCursor {
 
  private:
   bool ReadPlainFloat(float* out);
-  // What nearly all numbers of a log look like, [-]D.D..., without branches that depend on the
-  // digits; false for any other, which may still be plain.
-  bool ReadCommonFloat(float* out);
   // Digits from `p` on, appended to *mantissa, eight at a time. REQUIRES: *mantissa has room.
   const char* ReadDigits(const char* p, uint64_t* mantissa) const;
   absl::Status ReadOddFloat(float* out);
