@@ -9,13 +9,14 @@
 // CHECKed.
 //
 // Determinism: for one numerics, every op gives the same bits whatever the thread count, the SIMD
-// path, and (unless rows_independent() says otherwise) whatever other rows stand in the same call:
+// path, and (up to independent_rows() of them) whatever other rows stand in the same call:
 // the order of each sum is part of the op's definition (kernels/README.md).
 #ifndef PARITY_KERNELS_BACKEND_H_
 #define PARITY_KERNELS_BACKEND_H_
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -123,6 +124,34 @@ struct AttentionSpec {
   int32_t window = 0;     // positions seen, the row's own included; 0: all before it
 };
 
+// What an engine is about to ask of its backend. Bytes as they lie in the file or in float.
+struct WorkPlan {
+  int64_t weight_bytes = 0;     // of all weights and vectors
+  int64_t buffer_bytes = 0;     // of the buffers that are made with the engine
+  int64_t most_rows = 0;        // of an op's call
+  int64_t widest_input = 0;     // of any MatMul
+  int64_t largest_product = 0;  // elements of the largest weight that is multiplied by many rows
+  int32_t heads = 0;            // H
+  int32_t head_size = 0;        // K
+  int32_t most_positions = 0;   // of a KV cache
+};
+
+enum class StepStart : uint8_t {
+  kPlain,     // the ops follow as ever
+  kRecorded,  // so that the next step of the key can be repeated
+  kRepeated,  // the backend has queued all of them: none follows
+};
+
+// The ops of a step, for a backend that can repeat them in one go.
+struct RepeatableStep {
+  // Steps of the same key are the same ops over the same buffers and weights; ids, positions and
+  // caches differ.
+  uint64_t key;
+  absl::Span<const int32_t> ids;        // [T], all that Embed is given
+  absl::Span<const int32_t> positions;  // [T], all that Rope is given
+  absl::Span<const RowPlace> places;    // [T], all that AppendKv and Attention are given
+};
+
 enum class Activation : uint8_t { kSilu, kGeluTanh };
 
 // Host side of a tap: [rows, cols] row-major floats, valid during the call. May be overwritten when
@@ -137,9 +166,14 @@ class Backend {
   virtual std::string compute_path() const = 0;  // "avx2", "avx512vnni", "scalar", a card's name
   virtual int threads() const = 0;
   virtual Numerics numerics() const = 0;
-  // False where MatMul and Attention may give a row other bits in a call of other rows: a card's
-  // products of many rows are a library's.
-  virtual bool rows_independent() const { return true; }
+  // Rows of a call up to which MatMul and Attention give a row the bits that it has alone: a card's
+  // products of more rows are a library's.
+  virtual int64_t independent_rows() const { return std::numeric_limits<int64_t>::max(); }
+
+  // Called once, before anything is loaded. A backend whose memory is not the host's takes its
+  // working memory here; RESOURCE_EXHAUSTED with the bytes required and free where the whole plan
+  // does not fit.
+  virtual absl::Status Prepare(const WorkPlan& plan) { return absl::OkStatus(); }
 
   // Loading. UNIMPLEMENTED naming tensor and type when there is no product for the type.
   virtual absl::StatusOr<std::unique_ptr<Weight>> LoadWeight(const WeightSource& source) = 0;
@@ -174,6 +208,11 @@ class Backend {
   virtual void Add(Matrix a, Matrix b, Matrix out) = 0;
   // x *= factor.
   virtual void Scale(float factor, Matrix x) = 0;
+
+  // Before the ops of a step; no bit depends on it. After kRecorded all of them follow, without a
+  // Tap, Read or TakeStatus between, and then EndStep().
+  virtual StepStart BeginStep(const RepeatableStep& step) { return StepStart::kPlain; }
+  virtual void EndStep() {}
 
   // Brings `value` to `sink`, in forward order. With `substitute`, what the sink leaves is what the
   // next op reads; a device backend then waits for the sink. A sink's error becomes the sticky

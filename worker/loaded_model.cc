@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <functional>
 #include <thread>
 #include <utility>
@@ -34,17 +35,16 @@ kernels::Numerics NumericsOf(const ModelFlags& flags) {
 
 // Never another engine than the one asked for: what a card refuses is an error.
 absl::StatusOr<std::unique_ptr<kernels::Backend>> NewBackend(
-    const ModelFlags& flags, const model::GgufFile& file,
-    std::function<void(const absl::Status&)> on_broken) {
+    const ModelFlags& flags, std::function<void(const absl::Status&)> on_broken) {
   if (flags.engine == "cuda") {
     kernels::cuda::CudaOptions options;
     options.device = flags.device;
     options.memory_limit = flags.gpu_memory_limit;
     options.numerics = NumericsOf(flags);
     options.on_broken = std::move(on_broken);
-    for (const model::TensorInfo& tensor : file.tensors()) {
-      options.required_bytes += static_cast<int64_t>(tensor.bytes.size());
-    }
+    options.on_plan = [](const std::string& plan) {
+      std::fprintf(stderr, "parity-worker: %s\n", plan.c_str());
+    };
     return kernels::cuda::CreateCudaBackend(options);
   }
   kernels::CpuOptions options;
@@ -66,7 +66,7 @@ absl::StatusOr<std::unique_ptr<engine::Engine>> NewEngine(
                                                    .max_step_tokens = flags.step_tokens});
   }
   ASSIGN_OR_RETURN(std::unique_ptr<kernels::Backend> backend,
-                   NewBackend(flags, *file, std::move(on_broken)));
+                   NewBackend(flags, std::move(on_broken)));
   engine::EngineOptions engine_options;
   engine_options.kv_type = KvTypeOf(flags);
   engine_options.max_step_tokens = flags.step_tokens;

@@ -27,6 +27,10 @@ namespace {
 // Running calls have been told to stop; this is for their captures to be sealed.
 constexpr absl::Duration kShutdownGrace = absl::Seconds(30);
 
+// For calls to take their next step and end with the error of a failed card; who waits for its
+// collector all that time is cancelled instead.
+constexpr absl::Duration kBrokenGrace = absl::Seconds(5);
+
 constexpr char kExamples[] =
     "Examples:\n"
     "  parity-worker serve --model model.gguf --collector 127.0.0.1:50052\n"
@@ -64,6 +68,7 @@ absl::StatusOr<int> Serve(const Flags& flags) {
   serve::WaitForShutdownSignal();
   std::fprintf(stderr, "shutting down\n");
   server->SetServing(false);
+  if (broken) service.Drain(kBrokenGrace);
   service.StopAll();
   server->Shutdown(kShutdownGrace);
   return broken ? kExitDevice : kExitOk;

@@ -116,6 +116,11 @@ struct Queries {
   __device__ int Head(int i) const { return first_head + i % heads; }
 };
 
+// The first position that a row sees.
+__device__ inline int FirstSeen(const AttentionCall& call, int position) {
+  return call.window > 0 && position >= call.window ? position + 1 - call.window : 0;
+}
+
 template <typename S, typename E>
 __device__ void LoadQueries(const AttentionCall& call, const Queries& queries, int from, int to,
                             const Work<S, E>& work) {
@@ -127,7 +132,7 @@ __device__ void LoadQueries(const AttentionCall& call, const Queries& queries, i
   }
   for (int i = threadIdx.x; i < queries.count; i += kThreads) {
     const int position = call.places[queries.Row(i)].position;
-    const int first = call.window > 0 && position >= call.window ? position + 1 - call.window : 0;
+    const int first = FirstSeen(call, position);
     work.begin[i] = first > from ? first : from;
     work.end[i] = position + 1 < to ? position + 1 : to;
     work.largest[i] = -INFINITY;
@@ -217,8 +222,8 @@ __global__ void AttentionKernel(AttentionCall call, Geometry g, int pieces) {
   queries.heads = group - skip < g.heads_per_block ? group - skip : g.heads_per_block;
   queries.count = rows.rows * queries.heads;
 
-  const bool split = call.partials != nullptr;
-  const int first_split = call.first_position / kSplitPositions;
+  const bool split = call.splits > 0;  // then a tile is one row
+  const int first_split = FirstSeen(call, call.places[rows.first].position) / kSplitPositions;
   const int from = split ? (first_split + static_cast<int>(blockIdx.x)) * kSplitPositions : 0;
   const int to = split ? from + kSplitPositions : call.end_position;
   LoadQueries(call, queries, from, to, work);
@@ -262,7 +267,8 @@ __global__ void AttentionKernel(AttentionCall call, Geometry g, int pieces) {
 
 // Joins the splits of a head of a row, in rising order. Grid: rows, heads.
 template <typename S>
-__global__ void JoinKernel(AttentionCall call, int splits) {
+__global__ void JoinKernel(AttentionCall call) {
+  const int splits = call.splits;
   const int size = call.layout.head_size;
   const int64_t row = blockIdx.x;
   const int head = static_cast<int>(blockIdx.y);
@@ -284,24 +290,18 @@ __global__ void JoinKernel(AttentionCall call, int splits) {
   }
 }
 
-int SplitsOf(const AttentionCall& call) {
-  const int first = call.first_position / kSplitPositions;
-  return (call.end_position + kSplitPositions - 1) / kSplitPositions - first;
-}
-
 template <typename S, typename E>
 void LaunchAttention(Stream& stream, const AttentionCall& call) {
   const Geometry g = GeometryOf(call);
   const int pieces = (GroupOf(call) + g.heads_per_block - 1) / g.heads_per_block;
-  const int splits = call.partials != nullptr ? SplitsOf(call) : 1;
-  const dim3 grid(static_cast<unsigned>(splits),
+  const dim3 grid(static_cast<unsigned>(call.splits > 0 ? call.splits : 1),
                   static_cast<unsigned>(call.layout.kv_heads * pieces),
                   static_cast<unsigned>(call.tile_count));
   Launch(stream, "Attention", AttentionKernel<S, E>, {grid, kThreads, g.shared_bytes}, call, g,
          pieces);
-  if (call.partials == nullptr) return;
+  if (call.splits == 0) return;
   const dim3 heads(static_cast<unsigned>(call.rows), static_cast<unsigned>(call.heads));
-  Launch(stream, "JoinAttention", JoinKernel<S>, {heads, kThreads}, call, splits);
+  Launch(stream, "JoinAttention", JoinKernel<S>, {heads, kThreads}, call);
 }
 
 }  // namespace
@@ -319,9 +319,18 @@ int32_t AttentionTileRows(const AttentionCall& call) {
   return queries > GroupOf(call) ? queries / GroupOf(call) : 1;
 }
 
+int32_t SplitsFor(int32_t end, int32_t window) {
+  const int32_t seen = (end + kSplitPositions - 1) / kSplitPositions;
+  int32_t splits = 1;
+  while (splits < seen) splits *= 2;
+  // A window that ends anywhere in a split.
+  const int32_t most = window > 0 ? (window - 1) / kSplitPositions + 2 : splits;
+  return most < splits ? most : splits;
+}
+
 int64_t PartialBytes(const AttentionCall& call) {
   const int64_t floats =
-      int64_t{call.rows} * call.heads * SplitsOf(call) * (call.layout.head_size + 2);
+      int64_t{call.rows} * call.heads * call.splits * (call.layout.head_size + 2);
   return floats * static_cast<int64_t>(call.exact ? sizeof(double) : sizeof(float));
 }
 

@@ -54,6 +54,46 @@ TileType TileOf(GemmType type) {
   return TileType::kFloat;
 }
 
+// The ring of taps: a few steps of one row of a small model, as much as keeps copies going for a
+// large one.
+constexpr int64_t kLeastRingBytes = 64 << 10;
+constexpr int64_t kMostRingBytes = 16 << 20;
+
+// What the ops of a plan take beside its weights and buffers.
+struct WorkBytes {
+  int64_t activations, factors, weights, partials;
+  int64_t ids, places, tiles;
+  int64_t ring;
+  int64_t total() const {
+    return activations + factors + weights + partials + 2 * ids + places + tiles + ring;
+  }
+};
+
+WorkBytes BytesOf(const WorkPlan& plan, int64_t tile_elements, bool exact) {
+  constexpr int64_t kFloat = sizeof(float);
+  const int64_t split_rows = std::min<int64_t>(plan.most_rows, kMostSplitRows);
+  AttentionCall widest = {};
+  widest.layout.head_size = plan.head_size;
+  widest.heads = plan.heads;
+  widest.rows = static_cast<int32_t>(split_rows);
+  widest.splits = SplitsFor(plan.most_positions, 0);
+  widest.exact = exact;
+  WorkBytes bytes = {};
+  // Halves in long steps; int8 with a scale per chunk in short ones.
+  bytes.activations = plan.most_rows * plan.widest_input * 2;
+  bytes.factors = std::max(plan.most_rows, split_rows * plan.widest_input / kChunk) * kFloat;
+  if (plan.most_rows > kMostVectorRows) {
+    const int64_t tile = std::max(tile_elements, plan.widest_input);
+    bytes.weights = std::min(tile, plan.largest_product) * (exact ? kFloat : 2);
+  }
+  bytes.partials = PartialBytes(widest);
+  bytes.ids = plan.most_rows * static_cast<int64_t>(sizeof(int32_t));
+  bytes.places = plan.most_rows * static_cast<int64_t>(sizeof(DevicePlace));
+  bytes.tiles = plan.most_rows * static_cast<int64_t>(sizeof(RowTile));
+  bytes.ring = std::clamp(plan.buffer_bytes, kLeastRingBytes, kMostRingBytes);
+  return bytes;
+}
+
 std::vector<RowTile> TilesOf(absl::Span<const RowPlace> places, int32_t most_rows) {
   std::vector<RowTile> tiles;
   for (int32_t t = 0; t < static_cast<int32_t>(places.size()); ++t) {
@@ -68,7 +108,30 @@ std::vector<RowTile> TilesOf(absl::Span<const RowPlace> places, int32_t most_row
 }  // namespace
 
 CudaBackend::CudaBackend(std::unique_ptr<Device> device, CudaBackendOptions options)
-    : device_(std::move(device)), options_(std::move(options)) {}
+    : device_(std::move(device)), options_(std::move(options)), graphs_(*device_) {}
+
+std::string MemoryPlan::ToString() const {
+  return absl::StrCat(required(), " bytes of device memory needed (weights ", weights,
+                      ", working memory ", working_memory, "), ", free, " free on ", device);
+}
+
+absl::Status CudaBackend::Prepare(const WorkPlan& plan) {
+  const WorkBytes work = BytesOf(plan, options_.tile_elements, exact());
+  const DeviceMemory memory = device_->memory();
+  const MemoryPlan all = {plan.weight_bytes, plan.buffer_bytes + work.total(), memory.free_bytes,
+                          device_->name() + (memory.limited ? " within --gpu-memory-limit" : "")};
+  if (options_.on_plan) options_.on_plan(all);
+  if (all.required() > all.free) return absl::ResourceExhaustedError(all.ToString());
+  const std::pair<Block*, int64_t> blocks[] = {
+      {&activations_, work.activations}, {&factors_, work.factors},  {&weights_, work.weights},
+      {&partials_, work.partials},       {&ids_.block, work.ids},    {&positions_.block, work.ids},
+      {&places_.block, work.places},     {&tiles_.block, work.tiles}};
+  for (const auto& [block, bytes] : blocks) {
+    if (bytes > 0) Scratch(*block, bytes);
+  }
+  ASSIGN_OR_RETURN(ring_, TapRing::Create(*device_, work.ring));
+  return std::exchange(status_, absl::OkStatus());
+}
 
 absl::Status CudaBackend::Wait() {
   absl::Status status = device_->Wait();
@@ -82,8 +145,17 @@ void CudaBackend::Fail(absl::Status status) {
   if (status_.ok()) status_ = std::move(status);
 }
 
+void CudaBackend::Wrote(Matrix out) {
+  const bool apart = out.data >= quantised_.data + Elements(quantised_) ||
+                     out.data + Elements(out) <= quantised_.data;
+  if (!apart) quantised_ = {};
+}
+
 void* CudaBackend::Scratch(Block& block, int64_t bytes) {
   if (block.as<void>() != nullptr && block.bytes() >= bytes) return block.as<void>();
+  CHECK(!graphs_.recording()) << "the step ran before, with less memory";
+  graphs_.Forget();
+  quantised_ = {};
   block = Block();  // before the larger one is asked for
   auto larger = Block::Allocate(*device_, bytes);
   if (!larger.ok()) {
@@ -101,6 +173,7 @@ const T* CudaBackend::OnDevice(absl::Span<const T> values, Uploaded& uploaded) {
   const bool same = static_cast<int64_t>(uploaded.bytes.size()) == bytes &&
                     std::memcmp(uploaded.bytes.data(), values.data(), bytes) == 0;
   if (same && bytes > 0) return uploaded.block.as<T>();
+  CHECK(!graphs_.recording()) << "a recorded step reads what BeginStep() was not given";
   if (Scratch(uploaded.block, bytes) == nullptr) return nullptr;
   const auto* const from = reinterpret_cast<const uint8_t*>(values.data());
   uploaded.bytes.assign(from, from + bytes);
@@ -124,6 +197,8 @@ absl::StatusOr<std::unique_ptr<KvCache>> CudaBackend::NewKvCache(const KvShape& 
 }
 
 absl::StatusOr<std::unique_ptr<Buffer>> CudaBackend::NewBuffer(int64_t elements) {
+  graphs_.Forget();  // the caller's buffers move
+  quantised_ = {};
   ASSIGN_OR_RETURN(std::unique_ptr<Buffer> buffer, DeviceBuffer::Create(*device_, elements));
   return buffer;
 }
@@ -136,6 +211,7 @@ void CudaBackend::Embed(const Weight& table, absl::Span<const int32_t> ids, Matr
   if (Elements(out) == 0) return;
   const int32_t* const on_device = OnDevice(ids, ids_);
   if (on_device == nullptr) return;
+  Wrote(out);
   EmbedRows(stream(), ViewOf(table), on_device, out.rows, out.data);
 }
 
@@ -144,6 +220,7 @@ void CudaBackend::RmsNorm(Matrix x, const Vector& weight, float eps, Matrix out)
   CheckSameShape(x, out);
   CHECK(weight.size() > 0 && x.cols % weight.size() == 0) << x.cols << " by " << weight.size();
   if (Elements(x) == 0) return;
+  Wrote(out);
   RmsNormGroups(stream(), x.data, Values(weight), Elements(x) / weight.size(), weight.size(), eps,
                 exact(), out.data);
 }
@@ -154,6 +231,7 @@ void CudaBackend::MatMul(const Weight& weight, Matrix x, Matrix out) {
   CHECK_EQ(x.cols, weight.cols());
   CHECK_EQ(out.cols, weight.rows());
   if (Elements(out) == 0) return;
+  Wrote(out);
   if (x.rows <= kMostVectorRows) {
     VectorProduct(ViewOf(weight), x, out);
   } else {
@@ -166,16 +244,20 @@ void CudaBackend::VectorProduct(const WeightView& weight, Matrix x, Matrix out) 
   if (IsFloatType(weight.dtype)) {
     return FloatProduct(stream(), weight, x.data, x.rows, out.data);
   }
+  const bool known =
+      quantised_.data == x.data && quantised_.rows == x.rows && quantised_.cols == x.cols;
   auto* const q = static_cast<int8_t*>(Scratch(activations_, Elements(x)));
   auto* const scales =
       static_cast<float*>(Scratch(factors_, Elements(x) / kChunk * int64_t{sizeof(float)}));
   if (q == nullptr || scales == nullptr) return;
-  QuantizeRows(stream(), x.data, x.rows, x.cols, q, scales);
+  if (!known) QuantizeRows(stream(), x.data, x.rows, x.cols, q, scales);
+  quantised_ = x;
   Int8Product(stream(), weight, q, scales, x.rows, out.data);
 }
 
 const void* CudaBackend::DenseActivations(GemmType type, Matrix x) {
   if (type == GemmType::kFloat) return x.data;
+  quantised_ = {};  // the memory is shared
   auto* const values = static_cast<uint16_t*>(Scratch(activations_, Elements(x) * 2));
   if (values == nullptr) return nullptr;
   if (type == GemmType::kBf16) {
@@ -220,6 +302,7 @@ void CudaBackend::DenseProduct(const WeightView& weight, Matrix x, Matrix out) {
 void CudaBackend::AddBias(const Vector& bias, Matrix x) {
   if (!status_.ok()) return;
   CHECK_EQ(x.cols, bias.size());
+  Wrote(x);
   if (Elements(x) > 0) AddBiasRows(stream(), Values(bias), x.rows, x.cols, x.data);
 }
 
@@ -236,6 +319,7 @@ void CudaBackend::Rope(const RopeSpec& spec, int32_t head_size, absl::Span<const
   const RopeParameters rope = {spec.pairing == RopePairing::kAdjacent, spec.dims, spec.base,
                                spec.freq_scale,
                                spec.factors != nullptr ? Values(*spec.factors) : nullptr};
+  Wrote(x);
   RopeRows(stream(), rope, on_device, x.rows, x.cols / head_size, head_size, exact(), x.data);
 }
 
@@ -248,6 +332,31 @@ const DevicePlace* CudaBackend::Places(absl::Span<const RowPlace> places) {
   }
   return OnDevice<DevicePlace>(on_device, places_);
 }
+
+const RowTile* CudaBackend::Tiles(absl::Span<const RowPlace> places, int32_t most_rows,
+                                  int32_t& count) {
+  const std::vector<RowTile> tiles = TilesOf(places, most_rows);
+  count = static_cast<int32_t>(tiles.size());
+  return OnDevice<RowTile>(tiles, tiles_);
+}
+
+StepStart CudaBackend::BeginStep(const RepeatableStep& step) {
+  const auto rows = static_cast<int64_t>(step.places.size());
+  static_assert(kMostVectorRows <= kMostSplitRows);
+  if (!status_.ok() || rows == 0 || rows > kMostVectorRows) return StepStart::kPlain;
+  CHECK(step.ids.size() == step.places.size() && step.positions.size() == step.places.size());
+  quantised_ = {};  // a recording begins with nothing
+  int32_t end = 0, tiles = 0;
+  for (const RowPlace& place : step.places) end = std::max(end, place.position + 1);
+  // What the ops find on the device already, at places that stay.
+  const bool there = OnDevice(step.ids, ids_) != nullptr &&
+                     OnDevice(step.positions, positions_) != nullptr &&
+                     Places(step.places) != nullptr && Tiles(step.places, 1, tiles) != nullptr;
+  if (!there) return StepStart::kPlain;
+  return graphs_.Begin({step.key, SplitsFor(end, 0)});
+}
+
+void CudaBackend::EndStep() { graphs_.End(status_.ok()); }
 
 void CudaBackend::AppendKv(int32_t layer, Matrix k, Matrix v, absl::Span<const RowPlace> places) {
   if (!status_.ok()) return;
@@ -284,19 +393,16 @@ void CudaBackend::Attention(const AttentionSpec& spec, Matrix q, absl::Span<cons
   call.out = out.data;
   call.rows = static_cast<int32_t>(q.rows);
   call.exact = exact();
-  call.first_position = places[0].position;
   for (const RowPlace& place : places) {
-    const int32_t begin = spec.window > 0 ? std::max(0, place.position + 1 - spec.window) : 0;
-    call.first_position = std::min(call.first_position, begin);
     call.end_position = std::max(call.end_position, place.position + 1);
   }
   call.tile_rows = AttentionTileRows(call);
-  const std::vector<RowTile> tiles = TilesOf(places, call.tile_rows);
-  call.tile_count = static_cast<int32_t>(tiles.size());
+  Wrote(out);
   call.places = Places(places);
-  call.tiles = OnDevice<RowTile>(tiles, tiles_);
+  call.tiles = Tiles(places, call.tile_rows, call.tile_count);
   if (call.places == nullptr || call.tiles == nullptr) return;
   if (call.rows <= kMostSplitRows) {
+    call.splits = SplitsFor(call.end_position, call.window);
     call.partials = Scratch(partials_, PartialBytes(call));
     if (call.partials == nullptr) return;
   }
@@ -308,6 +414,7 @@ void CudaBackend::GatedActivation(Activation activation, Matrix gate, Matrix up,
   CheckSameShape(gate, up);
   CheckSameShape(gate, out);
   if (Elements(gate) == 0) return;
+  Wrote(out);
   const auto op = activation == Activation::kSilu ? SiluTimes : GeluTanhTimes;
   op(stream(), gate.data, up.data, Elements(gate), exact(), out.data);
 }
@@ -316,16 +423,29 @@ void CudaBackend::Add(Matrix a, Matrix b, Matrix out) {
   if (!status_.ok()) return;
   CheckSameShape(a, b);
   CheckSameShape(a, out);
+  Wrote(out);
   if (Elements(a) > 0) AddRows(stream(), a.data, b.data, Elements(a), out.data);
 }
 
 void CudaBackend::Scale(float factor, Matrix x) {
   if (!status_.ok()) return;
+  Wrote(x);
   if (Elements(x) > 0) ScaleAll(stream(), factor, Elements(x), x.data);
 }
 
 void CudaBackend::Tap(Matrix value, bool substitute, TapSink sink) {
   if (!status_.ok()) return;
+  if (ring_ != nullptr && !substitute && ring_->Fits(value)) {
+    ring_->Push(value, std::move(sink));
+  } else {
+    ShowNow(value, substitute, sink);
+  }
+}
+
+void CudaBackend::ShowNow(Matrix value, bool substitute, const TapSink& sink) {
+  // Those before it come first.
+  const absl::Status shown = ring_ != nullptr ? ring_->Drain() : absl::OkStatus();
+  if (!shown.ok()) return Fail(shown);
   const int64_t bytes = Elements(value) * static_cast<int64_t>(sizeof(float));
   std::vector<float> values(Elements(value));
   device_->Download(value.data, bytes, values.data());
@@ -334,7 +454,9 @@ void CudaBackend::Tap(Matrix value, bool substitute, TapSink sink) {
   if (absl::Status status = sink(absl::MakeSpan(values), value.rows, value.cols); !status.ok()) {
     return Fail(std::move(status));
   }
-  if (substitute) device_->Upload(values.data(), bytes, value.data);
+  if (!substitute) return;
+  Wrote(value);
+  device_->Upload(values.data(), bytes, value.data);
 }
 
 void CudaBackend::Read(Matrix value, absl::Span<float> out) {
@@ -345,6 +467,9 @@ void CudaBackend::Read(Matrix value, absl::Span<float> out) {
 
 absl::Status CudaBackend::TakeStatus() {
   absl::Status late = Wait();
+  if (ring_ != nullptr) {
+    if (absl::Status shown = ring_->Drain(); !shown.ok()) Fail(std::move(shown));
+  }
   absl::Status status = std::exchange(status_, absl::OkStatus());
   return status.ok() ? late : status;
 }

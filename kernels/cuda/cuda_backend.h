@@ -7,7 +7,9 @@
 // double sums, but float ones in the dense product.
 //
 // So a row's bits depend on whether it stands in a short or a long step, not on the other rows of
-// it; and the same calls give the same bits on the same card.
+// it; and the same calls give the same bits on the same card. Short steps that the caller announces
+// (BeginStep) become one launch of a CUDA graph when they come again: ids, positions and the places
+// of caches lie in device memory, nothing else changes.
 #ifndef PARITY_KERNELS_CUDA_CUDA_BACKEND_H_
 #define PARITY_KERNELS_CUDA_CUDA_BACKEND_H_
 
@@ -24,6 +26,8 @@
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/device_memory.h"
 #include "kernels/cuda/launches.h"
+#include "kernels/cuda/step_graphs.h"
+#include "kernels/cuda/tap_ring.h"
 
 namespace parity::kernels::cuda {
 
@@ -33,13 +37,31 @@ inline constexpr int64_t kMostVectorRows = 8;
 // A weight is dequantised and multiplied in pieces of rows of about this many elements.
 inline constexpr int64_t kTileElements = 16 << 20;
 
+// What is about to be allocated, in bytes, and what there is.
+struct MemoryPlan {
+  int64_t weights;
+  int64_t working_memory;  // buffers and the backend's own
+  int64_t free;
+  std::string device;
+
+  int64_t required() const { return weights + working_memory; }
+  // "N bytes of device memory needed (weights A, working memory B), F free on NAME".
+  std::string ToString() const;
+};
+
 struct CudaBackendOptions {
   Numerics numerics = Numerics::kNative;
   // Called once, on the thread that notices, when the device has failed for good.
   std::function<void(const absl::Status&)> on_broken;
+  // Called by Prepare, before anything is allocated. May be empty.
+  std::function<void(const MemoryPlan&)> on_plan;
   int64_t tile_elements = kTileElements;  // other only in tests
 };
 
+// After Prepare() a tap that substitutes nothing is shown later, on a thread of the backend's own
+// and in order, at the latest when TakeStatus() returns; before, and where it is larger than the
+// ring, at once.
+//
 // What it gave its caller (weights, buffers, caches) must be destroyed before it. See Backend
 // for everything else.
 class CudaBackend : public Backend {
@@ -50,7 +72,8 @@ class CudaBackend : public Backend {
   std::string compute_path() const override { return device_->name(); }
   int threads() const override { return 1; }  // of the host
   Numerics numerics() const override { return options_.numerics; }
-  bool rows_independent() const override { return false; }
+  int64_t independent_rows() const override { return kMostVectorRows; }
+  absl::Status Prepare(const WorkPlan& plan) override;
 
   absl::StatusOr<std::unique_ptr<Weight>> LoadWeight(const WeightSource& source) override;
   absl::StatusOr<std::unique_ptr<Vector>> LoadVector(absl::Span<const float> values) override;
@@ -69,6 +92,8 @@ class CudaBackend : public Backend {
   void GatedActivation(Activation activation, Matrix gate, Matrix up, Matrix out) override;
   void Add(Matrix a, Matrix b, Matrix out) override;
   void Scale(float factor, Matrix x) override;
+  StepStart BeginStep(const RepeatableStep& step) override;
+  void EndStep() override;
   void Tap(Matrix value, bool substitute, TapSink sink) override;
   void Read(Matrix value, absl::Span<float> out) override;
   absl::Status TakeStatus() override;
@@ -89,12 +114,18 @@ class CudaBackend : public Backend {
   // The device's copy of `values`; null after an error.
   template <typename T>
   const T* OnDevice(absl::Span<const T> values, Uploaded& uploaded);
+  // Whoever writes to `out` says so: what was quantised of it is no longer what it holds.
+  void Wrote(Matrix out);
   void VectorProduct(const WeightView& weight, Matrix x, Matrix out);
   void DenseProduct(const WeightView& weight, Matrix x, Matrix out);
   // Activations as the dense product's type; null after an error.
   const void* DenseActivations(GemmType type, Matrix x);
+  // Waits for the value and gives it to the sink.
+  void ShowNow(Matrix value, bool substitute, const TapSink& sink);
   // The caches and positions of rows; null after an error.
   const DevicePlace* Places(absl::Span<const RowPlace> places);
+  // The tiles of Attend() for rows of these places; null after an error.
+  const RowTile* Tiles(absl::Span<const RowPlace> places, int32_t most_rows, int32_t& count);
 
   std::unique_ptr<Device> device_;
   const CudaBackendOptions options_;
@@ -102,6 +133,9 @@ class CudaBackend : public Backend {
   absl::Status status_;
   Uploaded ids_, positions_, places_, tiles_;
   Block activations_, factors_, weights_, partials_;
+  Matrix quantised_;  // the rows that activations_ holds in int8; several products read the same
+  StepGraphs graphs_;
+  std::unique_ptr<TapRing> ring_;  // null before Prepare()
 };
 
 }  // namespace parity::kernels::cuda

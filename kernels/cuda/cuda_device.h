@@ -2,6 +2,7 @@
 #ifndef PARITY_KERNELS_CUDA_CUDA_DEVICE_H_
 #define PARITY_KERNELS_CUDA_CUDA_DEVICE_H_
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -29,7 +30,14 @@ class CudaDevice : public Device {
   void Upload(const void* from, int64_t bytes, void* to) override;
   void Download(const void* from, int64_t bytes, void* to) override;
   void Zero(void* memory, int64_t bytes) override;
+  absl::StatusOr<void*> AllocateHost(int64_t bytes) override;
+  void FreeHost(void* memory) override;
+  void CopyAside(int slot, const void* from, int64_t bytes, void* staging, void* to) override;
+  bool AwaitCopy(int slot) override;
   absl::Status Wait() override;
+  void BeginRecording() override;
+  std::unique_ptr<Recording> EndRecording() override;
+  void Replay(const Recording& recording) override;
   Stream& stream() override;
   Gemm& gemm() override { return *gemm_; }
 
@@ -48,6 +56,14 @@ class CudaDevice : public Device {
   std::map<void*, int64_t> allocations_;
   int64_t held_bytes_ = 0;
   Stream stream_;
+  // A slot of CopyAside: when its value is staged, and when it has reached the host.
+  struct CopyEvents {
+    void* staged = nullptr;  // cudaEvent_t
+    void* arrived = nullptr;
+    bool queued = false;
+  };
+  void* aside_ = nullptr;  // cudaStream_t
+  std::array<CopyEvents, kMostCopiesAside> copies_;
   std::unique_ptr<Gemm> gemm_;
   absl::Status broken_;
 };

@@ -20,6 +20,14 @@ namespace parity::kernels::cuda {
 struct DeviceMemory {
   int64_t free_bytes;  // that this process may still take: the card's, or what its limit leaves
   int64_t held_bytes;  // by this Device
+  bool limited;        // whether its limit is what ends it
+};
+
+// Launches that a Device has recorded (a CUDA graph). It must not outlive its Device, nor what the
+// launches point to.
+class Recording {
+ public:
+  virtual ~Recording() = default;
 };
 
 class Device {
@@ -40,9 +48,28 @@ class Device {
   virtual void Download(const void* from, int64_t bytes, void* to) = 0;
   virtual void Zero(void* memory, int64_t bytes) = 0;
 
+  // Pinned memory of the host. RESOURCE_EXHAUSTED.
+  virtual absl::StatusOr<void*> AllocateHost(int64_t bytes) = 0;
+  virtual void FreeHost(void* memory) = 0;
+
+  // Copies that may be under way beside the queue.
+  static constexpr int kMostCopiesAside = 64;
+  // Copies `from` to `staging`, device memory, in call order; and from there to `to`, pinned,
+  // beside whatever is queued later. slot: in [0, kMostCopiesAside), free again after AwaitCopy().
+  virtual void CopyAside(int slot, const void* from, int64_t bytes, void* staging, void* to) = 0;
+  // Waits until the copy has reached the host; false where it never will. On any thread.
+  virtual bool AwaitCopy(int slot) = 0;
+
   // Waits for everything queued. INTERNAL with the device's answer and the kernels that may be
   // meant.
   virtual absl::Status Wait() = 0;
+
+  // Launches into stream() between these two are recorded and not run; nothing else may be asked of
+  // the device there. Null after an error, which Wait() returns.
+  virtual void BeginRecording() = 0;
+  virtual std::unique_ptr<Recording> EndRecording() = 0;
+  // Queues what was recorded.
+  virtual void Replay(const Recording& recording) = 0;
 
   virtual Stream& stream() = 0;
   virtual Gemm& gemm() = 0;

@@ -47,8 +47,12 @@ void Launch(Stream& stream, const char* name, void (*kernel)(Parameters...),
     stream.refused_kernel = name;
   }
 #else
-  emulation::Run(name, shape.grid, dim3(shape.block), shape.shared_bytes,
-                 [&] { kernel(static_cast<Parameters>(arguments)...); });
+  const auto run = [=] {
+    emulation::Run(name, shape.grid, dim3(shape.block), shape.shared_bytes,
+                   [&] { kernel(static_cast<Parameters>(arguments)...); });
+  };
+  if (stream.recorded == nullptr) return run();
+  static_cast<emulation::RecordedLaunches*>(stream.recorded)->push_back(run);
 #endif
 }
 

@@ -117,14 +117,14 @@ struct AttentionCall {
   int32_t tile_count;
   int32_t tile_rows;  // most rows of a tile
   int32_t rows;
-  int32_t first_position;  // nothing before it is seen by any row
-  int32_t end_position;    // one past the last position seen by any row
-  bool exact;              // scores and sums in double
-  // Partial results of splits: PartialBytes() of it. Null: the context is not split.
-  void* partials;
+  int32_t end_position;  // one past the last position of any row; unread where splits > 0
+  int32_t splits;        // pieces of the context that a block takes each; 0: it is not split
+  bool exact;            // scores and sums in double
+  void* partials;        // PartialBytes() where splits > 0
 };
 
-// Positions of a split, absolute multiples of it; a row's bits depend on its position alone.
+// Positions of a split, absolute multiples of it, the first one that a row sees first; a row's bits
+// depend on its position alone.
 inline constexpr int32_t kSplitPositions = 256;
 // Rows that are split along the context; more rows fill the card without.
 inline constexpr int32_t kMostSplitRows = 8;
@@ -132,6 +132,10 @@ inline constexpr int32_t kMostHeadSize = 512;
 
 // Most rows of a tile for a call with this layout, heads and rows.
 int32_t AttentionTileRows(const AttentionCall& call);
+// Splits that hold everything that rows with positions below `end` see through a window (0: all);
+// some may be empty. Few values for many ends, and the launch of such a call depends on nothing
+// else that changes from step to step.
+int32_t SplitsFor(int32_t end, int32_t window);
 // Bytes of `partials` for a call whose context is split.
 int64_t PartialBytes(const AttentionCall& call);
 void Attend(Stream& stream, const AttentionCall& call);

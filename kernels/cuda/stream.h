@@ -13,6 +13,7 @@ struct Stream {
   const char* last_kernel = nullptr;
   const char* refused_kernel = nullptr;  // the first launch that was refused, and the cudaError_t
   int error = 0;
+  void* recorded = nullptr;  // emulation: where launches are kept instead of run (RecordedLaunches)
 };
 
 }  // namespace parity::kernels::cuda

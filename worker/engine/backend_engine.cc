@@ -12,6 +12,7 @@
 #include "worker/engine/engine_info.h"
 #include "worker/engine/tap.h"
 #include "worker/engine/transformer_layer.h"
+#include "worker/engine/work_plan.h"
 
 namespace parity::engine {
 namespace {
@@ -24,11 +25,27 @@ absl::Status Named(const absl::Status& status, const std::string& name) {
 // well used, few enough that who decodes beside them waits for a few of its own steps only.
 constexpr int64_t kSharedRows = 16;
 
-// Where a row's bits depend on the rows of its call, a step serves one session: what it computes
-// must not depend on who else is there.
+// Where a row's bits depend on the rows of a long call, only single rows of sessions meet, as many
+// as may: what a session computes must not depend on who else is there.
 StepQueue::Limits LimitsFor(const kernels::Backend& backend, int64_t rows) {
-  if (backend.rows_independent()) return {.rows = rows, .shared_rows = kSharedRows};
-  return {.rows = rows, .shared_rows = rows, .hold_share = 0, .members = 1};
+  if (backend.independent_rows() >= rows) return {.rows = rows, .shared_rows = kSharedRows};
+  return {.rows = rows,
+          .shared_rows = rows,
+          .members = backend.independent_rows(),
+          .single_rows_meet = true};
+}
+
+// Whether all rows of a step go the whole way: its ops are then the same whenever as many rows do.
+bool GoesTheWholeWay(const StepBatch& batch) {
+  return batch.last_layer_skip() == 0 && batch.head_skip() == 0 &&
+         absl::c_all_of(batch.sequences(), [](const Sequence* sequence) {
+           return sequence->rows == 1 && sequence->wants_logits();
+         });
+}
+
+// Rows of logits that a step needs but for an observer of all: the last of each session's.
+int64_t MostLogitsRows(const kernels::Backend& backend, int64_t rows) {
+  return backend.independent_rows() < rows ? backend.independent_rows() : 1;
 }
 
 bool AnyWantsLogits(const StepBatch& batch) {
@@ -92,11 +109,19 @@ absl::StatusOr<std::unique_ptr<Engine>> BackendEngine::Create(
   }
   auto config = model::ReadConfig(*file);
   if (!config.ok()) return Named(config.status(), file->name());
+  options.max_step_tokens = std::min(options.max_step_tokens, config->context_tokens);
+  // What cannot be computed is told before what does not fit.
+  const auto tensors = model::FindTensors(*file, *config);
+  if (!tensors.ok()) return Named(tensors.status(), file->name());
+  const int64_t logits_rows = MostLogitsRows(*backend, options.max_step_tokens);
+  const absl::Status prepared =
+      backend->Prepare(PlanWork(*file, *config, options.max_step_tokens, logits_rows));
+  if (!prepared.ok()) return Named(prepared, file->name());
   auto weights = LoadWeights(*file, *config, *backend);
   if (!weights.ok()) return Named(weights.status(), file->name());
-  options.max_step_tokens = std::min(options.max_step_tokens, config->context_tokens);
   ASSIGN_OR_RETURN(StepMemory memory,
                    StepMemory::Create(*backend, *config, options.max_step_tokens));
+  RETURN_IF_ERROR(memory.Logits(logits_rows).status());
   return std::unique_ptr<Engine>(new BackendEngine(std::move(file), std::move(backend),
                                                    std::move(options), *std::move(config),
                                                    *std::move(weights), std::move(memory)));
@@ -165,43 +190,64 @@ void BackendEngine::RunStep(absl::Span<StepQueue::Ticket* const> tickets) {
 }
 
 absl::Status BackendEngine::ComputeStep(StepBatch& batch) {
-  const StepRows all = memory_.Rows(batch.positions(), batch.places());
   const std::vector<ObservedRows*> observed = batch.observed();
   const Tap tap(*backend_, tap_model_, observed, batch.rows());
+  kernels::Matrix logits;
+  if (AnyWantsLogits(batch) || tap.Wants(Stage::kLogits, -1)) {
+    ASSIGN_OR_RETURN(logits, memory_.Logits(batch.rows() - batch.head_skip()));
+  }
+  auto start = kernels::StepStart::kPlain;
+  if (GoesTheWholeWay(batch) && !tap.WantsAny()) {
+    start = backend_->BeginStep({.key = static_cast<uint64_t>(batch.rows()),
+                                 .ids = batch.ids(),
+                                 .positions = batch.positions(),
+                                 .places = batch.places()});
+  }
+  if (start != kernels::StepStart::kRepeated) {
+    // A recording must be whole: it is not stopped between the layers.
+    if (!Layers(batch, start == kernels::StepStart::kPlain, tap, logits)) return absl::OkStatus();
+  }
+  if (start == kernels::StepStart::kRecorded) backend_->EndStep();
+  for (const Sequence* sequence : batch.sequences()) {
+    if (!sequence->wants_logits()) continue;
+    const int64_t last = sequence->observed->first_row + sequence->rows - 1 - batch.head_skip();
+    backend_->Read({logits.data + last * logits.cols, 1, logits.cols}, sequence->logits);
+  }
+  return absl::OkStatus();
+}
+
+bool BackendEngine::Layers(StepBatch& batch, bool may_stop, const Tap& tap,
+                           kernels::Matrix logits) {
+  const StepRows all = memory_.Rows(batch.positions(), batch.places());
   // Nor may the bits of the logits depend on what is observed: all rows of the last layer are
-  // computed then, and each row of logits is a product of its own.
-  const bool skips = backend_->rows_independent() || !AnyWantsLogits(batch);
+  // computed where they depend on how many are.
+  const bool skips = batch.rows() <= backend_->independent_rows() || !AnyWantsLogits(batch);
   const int64_t last_layer_skip = skips ? batch.last_layer_skip() : 0;
   backend_->Embed(*weights_.token_embd, batch.ids(), all.x);
   if (config_.embedding_scale != 1.0f) backend_->Scale(config_.embedding_scale, all.x);
   tap(Stage::kEmbed, -1, all.x);
   for (int32_t layer = 0; layer < config_.layers; ++layer) {
-    if (!batch.Alive()) return absl::OkStatus();
+    if (may_stop && !batch.Alive()) return false;
     const StepRows tail = layer + 1 == config_.layers ? all.From(last_layer_skip) : all;
     TransformerLayer(*backend_, config_, Rope(layer), weights_.layers[layer], layer, all, tail,
                      tap);
   }
-  if (!batch.Alive() || batch.head_skip() == batch.rows()) return absl::OkStatus();
-  return Head(batch, all.From(batch.head_skip()), tap);
+  if (may_stop && !batch.Alive()) return false;
+  if (batch.head_skip() < batch.rows()) Head(all.From(batch.head_skip()), tap, logits);
+  return true;
 }
 
-absl::Status BackendEngine::Head(const StepBatch& batch, const StepRows& rows, const Tap& tap) {
+void BackendEngine::Head(const StepRows& rows, const Tap& tap, kernels::Matrix logits) {
   backend_->RmsNorm(rows.x, *weights_.output_norm, config_.rms_epsilon, rows.h);
   tap(Stage::kFinalNorm, -1, rows.h);
-  if (!tap.Wants(Stage::kLogits, -1) && !AnyWantsLogits(batch)) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const kernels::Matrix out, memory_.Logits(rows.count()));
-  const int64_t at_once = backend_->rows_independent() ? out.rows : 1;
-  for (int64_t t = 0; t < out.rows; t += at_once) {
-    backend_->MatMul(weights_.output(), {rows.h.data + t * rows.h.cols, at_once, rows.h.cols},
-                     {out.data + t * out.cols, at_once, out.cols});
+  if (logits.data == nullptr) return;
+  const int64_t at_once = std::min(logits.rows, backend_->independent_rows());
+  for (int64_t t = 0; t < logits.rows; t += at_once) {
+    const int64_t some = std::min(at_once, logits.rows - t);
+    backend_->MatMul(weights_.output(), {rows.h.data + t * rows.h.cols, some, rows.h.cols},
+                     {logits.data + t * logits.cols, some, logits.cols});
   }
-  tap(Stage::kLogits, -1, out);
-  for (const Sequence* sequence : batch.sequences()) {
-    if (!sequence->wants_logits()) continue;
-    const int64_t last = sequence->observed->first_row + sequence->rows - 1 - batch.head_skip();
-    backend_->Read({out.data + last * out.cols, 1, out.cols}, sequence->logits);
-  }
-  return absl::OkStatus();
+  tap(Stage::kLogits, -1, logits);
 }
 
 kernels::RopeSpec BackendEngine::Rope(int32_t layer) const {

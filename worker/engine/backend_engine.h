@@ -69,8 +69,11 @@ class BackendEngine : public Engine {
   void RunStep(absl::Span<StepQueue::Ticket* const> tickets);
   // The forward pass of a step; errors are the backend's.
   absl::Status ComputeStep(StepBatch& batch);
-  // Final norm and logits of the rows that `batch` computes them for.
-  absl::Status Head(const StepBatch& batch, const StepRows& rows, const Tap& tap);
+  // All its ops. `may_stop`: it ends between the layers, with false, where nobody waits any more.
+  // `logits`: [rows of the head, V], without memory where nobody wants them.
+  bool Layers(StepBatch& batch, bool may_stop, const Tap& tap, kernels::Matrix logits);
+  // Final norm and logits.
+  void Head(const StepRows& rows, const Tap& tap, kernels::Matrix logits);
   kernels::RopeSpec Rope(int32_t layer) const;
 
   const std::shared_ptr<const model::GgufFile> file_;  // the weights may point into it

@@ -8,15 +8,19 @@
 
 namespace parity::engine {
 
-absl::StatusOr<StepMemory> StepMemory::Create(kernels::Backend& backend,
-                                              const model::ModelConfig& config,
-                                              int32_t max_step_tokens) {
+int64_t StepMemory::Elements(const model::ModelConfig& config, int32_t max_step_tokens) {
   const int64_t query_width = int64_t{config.heads} * config.head_size;
   const int64_t kv_width = int64_t{config.kv_heads} * config.head_size;
   // x, h, o; q, context; k, v; gate, up: see Rows().
   const int64_t per_token =
       3 * int64_t{config.width} + 2 * query_width + 2 * kv_width + 2 * int64_t{config.feed_forward};
-  ASSIGN_OR_RETURN(auto activations, backend.NewBuffer(per_token * max_step_tokens));
+  return per_token * max_step_tokens;
+}
+
+absl::StatusOr<StepMemory> StepMemory::Create(kernels::Backend& backend,
+                                              const model::ModelConfig& config,
+                                              int32_t max_step_tokens) {
+  ASSIGN_OR_RETURN(auto activations, backend.NewBuffer(Elements(config, max_step_tokens)));
   return StepMemory(backend, config, max_step_tokens, std::move(activations));
 }
 

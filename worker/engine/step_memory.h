@@ -16,6 +16,9 @@ namespace parity::engine {
 // Threading: one step at a time.
 class StepMemory {
  public:
+  // Floats that Create() takes.
+  static int64_t Elements(const model::ModelConfig& config, int32_t max_step_tokens);
+
   // RESOURCE_EXHAUSTED when the backend has no room. `backend` must outlive the object.
   static absl::StatusOr<StepMemory> Create(kernels::Backend& backend,
                                            const model::ModelConfig& config,

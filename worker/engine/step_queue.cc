@@ -43,7 +43,8 @@ void StepQueue::Run(Ticket& ticket) {
 }
 
 bool StepQueue::MayStart() const {
-  return absent_ == 0 || static_cast<int64_t>(waiting_.size()) >= limits_.rows ||
+  const int64_t most = std::min(limits_.rows, limits_.members);
+  return absent_ == 0 || static_cast<int64_t>(waiting_.size()) >= most ||
          Clock::now() >= hold_until_;
 }
 
@@ -86,11 +87,20 @@ void StepQueue::Lead(std::unique_lock<std::mutex>& lock) {
 }
 
 std::vector<StepQueue::Ticket*> StepQueue::Take() {
-  const int64_t count =
-      std::min({static_cast<int64_t>(waiting_.size()), limits_.rows, limits_.members});
-  const std::vector<Ticket*> step(waiting_.begin(), waiting_.begin() + count);
-  waiting_.erase(waiting_.begin(), waiting_.begin() + count);
-  int64_t spare = limits_.rows - count;
+  const auto most = static_cast<size_t>(std::min(limits_.rows, limits_.members));
+  std::vector<Ticket*> step;
+  for (auto next = waiting_.begin(); next != waiting_.end() && step.size() < most;) {
+    const bool meets =
+        step.empty() || !limits_.single_rows_meet || (step[0]->wanted == 1 && (*next)->wanted == 1);
+    if (!meets) {
+      ++next;
+      continue;
+    }
+    step.push_back(*next);
+    next = waiting_.erase(next);
+  }
+  int64_t spare = limits_.rows - static_cast<int64_t>(step.size());
+  // Who has a step alone holds the others up for all of it.
   if (open_members_ > 1) spare = std::min(spare, limits_.shared_rows);
   for (Ticket* ticket : step) ticket->rows = 1;
   while (spare > 0) {

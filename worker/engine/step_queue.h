@@ -36,6 +36,8 @@ class StepQueue {
     double hold_share = 0.25;
     std::chrono::milliseconds most_hold{5};
     int64_t members = std::numeric_limits<int64_t>::max();  // of a step
+    // Whether a step of several members has those only that want one row; others have a step alone.
+    bool single_rows_meet = false;
   };
 
   // A session. Leaves the queue when it is destroyed. REQUIRES: the queue outlives it.
@@ -73,8 +75,9 @@ class StepQueue {
   StepQueue(Limits limits, Compute compute);
 
   // Returns after `ticket` has been part of a step, computed by this thread or by another one.
-  // Tickets are taken in order of arrival. Everybody gets a row, as far as they last; the others
-  // are shared evenly among those that want more.
+  // Tickets are taken in order of arrival, but for those that must not meet the first one.
+  // Everybody gets a row, as far as they last; the others are shared evenly among those that want
+  // more.
   void Run(Ticket& ticket);
 
   // Tickets that wait for a step. For tests and load figures.

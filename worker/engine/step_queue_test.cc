@@ -166,6 +166,23 @@ TEST(StepQueueTest, MoreTicketsThanRowsAreServedInTurn) {
   EXPECT_EQ(rows, 1 + 3 * 2);
 }
 
+TEST(StepQueueTest, SingleRowsMeetAndWhoWantsMoreIsAlone) {
+  Steps steps(
+      {.rows = 8, .shared_rows = 8, .hold_share = 0, .members = 3, .single_rows_meet = true});
+  {
+    Feeder first(steps.queue(), 1);
+    steps.WaitUntilComputing();
+    std::vector<std::unique_ptr<Feeder>> feeders;
+    for (const int64_t wanted : {1, 5, 1, 1, 1, 7}) {
+      feeders.push_back(std::make_unique<Feeder>(steps.queue(), wanted));
+      steps.AwaitWaiting(static_cast<int64_t>(feeders.size()));
+    }
+    steps.Release();
+  }
+  // In order of arrival, but for those that must not meet.
+  EXPECT_THAT(steps.log(), ElementsAre(Rows{1}, Rows{1, 1, 1}, Rows{5}, Rows{1}, Rows{7}));
+}
+
 // The members of a step come back one after the other; they are in one step again.
 TEST(StepQueueTest, AStepTakesNoMoreMembersThanItMay) {
   Steps steps({.rows = 8, .shared_rows = 8, .hold_share = 0, .members = 1});

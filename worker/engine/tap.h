@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "kernels/backend.h"
@@ -76,6 +77,8 @@ class Tap {
     if (Wants(stage, layer)) Give(stage, layer, value);
   }
 
+  // Whether anybody wants anything.
+  bool WantsAny() const { return absl::c_linear_search(wanted_, true); }
   // Whether anybody wants the site.
   bool Wants(Stage stage, int32_t layer) const {
     return !wanted_.empty() && wanted_[SiteIndex(stage, layer)];

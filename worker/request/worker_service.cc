@@ -88,6 +88,15 @@ WorkerService::~WorkerService() {
       +[](absl::flat_hash_set<GenerateCall*>* calls) { return calls->empty(); }, &calls_));
 }
 
+void WorkerService::Drain(absl::Duration at_most) {
+  absl::MutexLock lock(&mutex_);
+  stopping_ = true;
+  mutex_.AwaitWithTimeout(
+      absl::Condition(
+          +[](absl::flat_hash_set<GenerateCall*>* calls) { return calls->empty(); }, &calls_),
+      at_most);
+}
+
 void WorkerService::StopAll() {
   absl::MutexLock lock(&mutex_);
   stopping_ = true;

@@ -7,6 +7,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "parity/v1/worker.grpc.pb.h"
 #include "worker/request/generator.h"
 
@@ -20,6 +21,10 @@ class WorkerService final : public v1::Worker::CallbackService {
   explicit WorkerService(Generator& generator) : generator_(generator) {}
   // Waits for running calls.
   ~WorkerService() override;
+
+  // Refuses new Generate calls with UNAVAILABLE and gives the running ones the time to end by
+  // themselves.
+  void Drain(absl::Duration at_most);
 
   // Refuses new Generate calls with UNAVAILABLE and stops the running ones: they end with a
   // finished event, CANCELLED.

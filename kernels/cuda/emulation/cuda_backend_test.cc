@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <vector>
@@ -60,6 +61,54 @@ TEST(CudaBackendTest, ARowOfAShortStepDoesNotKnowTheOthers) {
       EXPECT_TRUE(SameBits(together, Product(*bench.backend, dtype, 8, 1)));
       EXPECT_TRUE(SameBits(together, Product(*bench.backend, dtype, 8, 2)));
     }
+  }
+}
+
+// Several products read the same rows: they are quantised once, until somebody writes to them.
+TEST(CudaBackendTest, WhatProductsShareIsQuantisedOnceAndNeverStale) {
+  constexpr int64_t kInputs = 96;
+  const Bench bench;
+  CudaBackend& backend = *bench.backend;
+  const std::vector<uint8_t> bytes = RandomWeight(DType::kQ8_0, kInputs, kInputs, 5);
+  auto weight = *backend.LoadWeight({"w", DType::kQ8_0, kInputs, kInputs, bytes});
+  const DeviceMatrix x(backend, RandomFloats(2 * kInputs, 6), 2), y(backend, 2, kInputs);
+  backend.MatMul(*weight, x.all(), y.all());
+  const int64_t before = emulation::KernelsRun();
+  backend.MatMul(*weight, x.all(), y.all());
+  EXPECT_EQ(emulation::KernelsRun(), before + 1) << "the product alone";
+  backend.MatMul(*weight, x.rows(1, 1), y.rows(1, 1));
+  EXPECT_EQ(emulation::KernelsRun(), before + 3) << "other rows are quantised";
+
+  const auto weight_of_one = *backend.LoadVector(std::vector<float>(kInputs, 1.5f));
+  const std::vector<std::function<void()>> writers = {
+      [&] { backend.Scale(2, x.rows(1, 1)); },
+      [&] { backend.AddBias(*weight_of_one, x.all()); },
+      [&] { backend.Add(x.all(), x.all(), x.all()); },
+      [&] { backend.RmsNorm(x.all(), *weight_of_one, 1e-5f, x.all()); },
+      [&] {
+        backend.Rope({RopePairing::kAdjacent, 8}, 8, {3, 4}, x.all());
+      },
+      [&] { backend.GatedActivation(Activation::kSilu, x.all(), x.all(), x.all()); },
+      [&] {
+        backend.Embed(*weight, {1, 2}, x.all());
+      },
+      [&] { backend.MatMul(*weight, y.all(), x.all()); },
+      [&] {
+        backend.Tap(x.all(), true, [](absl::Span<float> values, int64_t, int64_t) {
+          values[0] += 1;
+          return absl::OkStatus();
+        });
+      }};
+  for (const auto& write : writers) {
+    backend.MatMul(*weight, x.all(), y.all());
+    write();
+    backend.MatMul(*weight, x.all(), y.all());
+    const std::vector<float> product = y.Read();
+    const Bench fresh;
+    auto same = *fresh.backend->LoadWeight({"w", DType::kQ8_0, kInputs, kInputs, bytes});
+    const DeviceMatrix copy(*fresh.backend, x.Read(), 2), expected(*fresh.backend, 2, kInputs);
+    fresh.backend->MatMul(*same, copy.all(), expected.all());
+    EXPECT_TRUE(SameBits(expected.Read(), product));
   }
 }
 

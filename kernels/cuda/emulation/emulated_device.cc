@@ -47,13 +47,16 @@ EmulatedDevice::~EmulatedDevice() {
 }
 
 DeviceMemory EmulatedDevice::memory() const {
-  return {options_.memory_bytes - held_bytes_, held_bytes_};
+  return {options_.memory_bytes - held_bytes_, held_bytes_, true};
 }
 
 absl::StatusOr<void*> EmulatedDevice::Allocate(int64_t bytes) {
+  CHECK(stream_.recorded == nullptr) << "an allocation inside a recording";
   if (bytes > memory().free_bytes) {
     return absl::ResourceExhaustedError(absl::StrCat(bytes, " bytes of device memory needed, ",
-                                                     memory().free_bytes, " free on emulation"));
+                                                     memory().free_bytes,
+                                                     " free on emulation within "
+                                                     "--gpu-memory-limit"));
   }
   // The size is kept exact: ASan's redzone starts at the next byte.
   void* memory = nullptr;
@@ -73,22 +76,96 @@ void EmulatedDevice::Free(void* memory) {
 }
 
 void EmulatedDevice::Upload(const void* from, int64_t bytes, void* to) {
+  CHECK(stream_.recorded == nullptr) << "a copy inside a recording";
   if (!broken_.ok()) return;
   std::memcpy(to, from, bytes);
   uploaded_ += bytes;
 }
 
 void EmulatedDevice::Download(const void* from, int64_t bytes, void* to) {
+  CHECK(stream_.recorded == nullptr) << "a copy inside a recording";
   if (!broken_.ok()) return;
   std::memcpy(to, from, bytes);
   downloaded_ += bytes;
 }
 
 void EmulatedDevice::Zero(void* memory, int64_t bytes) {
+  CHECK(stream_.recorded == nullptr) << "a copy inside a recording";
   if (broken_.ok()) std::memset(memory, 0, bytes);
 }
 
-absl::Status EmulatedDevice::Wait() { return broken_; }
+absl::StatusOr<void*> EmulatedDevice::AllocateHost(int64_t bytes) {
+  void* memory = nullptr;
+  CHECK_EQ(posix_memalign(&memory, 256, bytes), 0);
+  std::memset(memory, 0xff, bytes);
+  return memory;
+}
+
+void EmulatedDevice::FreeHost(void* memory) { std::free(memory); }
+
+void EmulatedDevice::CopyAside(int slot, const void* from, int64_t bytes, void* staging, void* to) {
+  CHECK(stream_.recorded == nullptr) << "a copy inside a recording";
+  CopyUnderWay& copy = copies_[slot];
+  CHECK(copy.to == nullptr) << "nobody has waited for the slot's last copy";
+  if (broken_.ok()) std::memcpy(staging, from, bytes);
+  copy = {broken_.ok() ? staging : nullptr, bytes, to};
+}
+
+bool EmulatedDevice::AwaitCopy(int slot) {
+  const CopyUnderWay copy = std::exchange(copies_[slot], {});
+  if (copy.from == nullptr) return false;
+  std::memcpy(copy.to, copy.from, copy.bytes);
+  return true;
+}
+
+absl::Status EmulatedDevice::Wait() {
+  CHECK(stream_.recorded == nullptr) << "a wait inside a recording";
+  const bool faulty =
+      options_.fault_after_kernels > 0 && KernelsRun() >= options_.fault_after_kernels;
+  if (faulty && broken_.ok() && stream_.first_kernel != nullptr) {
+    // As CudaDevice says it.
+    broken_ = absl::InternalError(absl::StrCat(
+        "emulation: a planted fault at a wait, kernels since the last wait: ", stream_.first_kernel,
+        " to ", stream_.last_kernel));
+  }
+  if (broken_.ok()) stream_.first_kernel = stream_.last_kernel = nullptr;
+  return broken_;
+}
+
+struct EmulatedRecording : Recording {
+  RecordedLaunches launches;
+  const char* first_kernel;
+  const char* last_kernel;
+};
+
+void EmulatedDevice::BeginRecording() {
+  CHECK(stream_.recorded == nullptr);
+  recorded_.clear();
+  stream_.first_kernel = stream_.last_kernel = nullptr;
+  stream_.recorded = &recorded_;
+}
+
+std::unique_ptr<Recording> EmulatedDevice::EndRecording() {
+  CHECK(stream_.recorded != nullptr);
+  stream_.recorded = nullptr;
+  if (!broken_.ok()) return nullptr;
+  auto recording = std::make_unique<EmulatedRecording>();
+  recording->launches = std::move(recorded_);
+  recording->first_kernel = stream_.first_kernel;
+  recording->last_kernel = stream_.last_kernel;
+  ++recordings_;
+  return recording;
+}
+
+void EmulatedDevice::Replay(const Recording& recording) {
+  SetOrder(options_.order);
+  if (!broken_.ok()) return;
+  ++replays_;
+  const auto& emulated = static_cast<const EmulatedRecording&>(recording);
+  if (stream_.first_kernel == nullptr) stream_.first_kernel = emulated.first_kernel;
+  stream_.last_kernel = emulated.last_kernel;
+  for (const auto& launch : emulated.launches) launch();
+}
 
 Stream& EmulatedDevice::stream() {
   SetOrder(options_.order);

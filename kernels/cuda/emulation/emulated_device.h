@@ -2,6 +2,7 @@
 #ifndef PARITY_KERNELS_CUDA_EMULATION_EMULATED_DEVICE_H_
 #define PARITY_KERNELS_CUDA_EMULATION_EMULATED_DEVICE_H_
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -25,6 +26,9 @@ class ReferenceGemm : public Gemm {
 struct EmulatedOptions {
   int64_t memory_bytes = int64_t{1} << 32;
   Order order = Order::kForward;
+  // The wait after so many kernels of the process finds the device broken, as by an illegal access
+  // of one of them; 0: none does.
+  int64_t fault_after_kernels = 0;
 };
 
 // Fresh memory is filled with NaNs. Every allocation stands alone, so that ASan sees its ends.
@@ -40,7 +44,14 @@ class EmulatedDevice : public Device {
   void Upload(const void* from, int64_t bytes, void* to) override;
   void Download(const void* from, int64_t bytes, void* to) override;
   void Zero(void* memory, int64_t bytes) override;
+  absl::StatusOr<void*> AllocateHost(int64_t bytes) override;
+  void FreeHost(void* memory) override;
+  void CopyAside(int slot, const void* from, int64_t bytes, void* staging, void* to) override;
+  bool AwaitCopy(int slot) override;
   absl::Status Wait() override;
+  void BeginRecording() override;
+  std::unique_ptr<Recording> EndRecording() override;
+  void Replay(const Recording& recording) override;
   Stream& stream() override;
   Gemm& gemm() override { return gemm_; }
 
@@ -49,6 +60,9 @@ class EmulatedDevice : public Device {
   // Bytes copied to the device and from it.
   int64_t uploaded() const { return uploaded_; }
   int64_t downloaded() const { return downloaded_; }
+  // Recordings made, and how often one was replayed.
+  int64_t recordings() const { return recordings_; }
+  int64_t replays() const { return replays_; }
 
  private:
   const EmulatedOptions options_;
@@ -56,6 +70,16 @@ class EmulatedDevice : public Device {
   int64_t held_bytes_ = 0;
   int64_t uploaded_ = 0;
   int64_t downloaded_ = 0;
+  // The way from staging memory to the host, taken as late as may be: when somebody waits for it.
+  struct CopyUnderWay {
+    const void* from = nullptr;
+    int64_t bytes = 0;
+    void* to = nullptr;
+  };
+  std::array<CopyUnderWay, kMostCopiesAside> copies_;
+  int64_t recordings_ = 0;
+  int64_t replays_ = 0;
+  RecordedLaunches recorded_;
   absl::Status broken_;
   Stream stream_;
   ReferenceGemm gemm_;

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <functional>
 #include <source_location>
+#include <vector>
 
 struct uint3 {
   unsigned x, y, z;
@@ -43,6 +44,9 @@ int64_t KernelsRun();
 // reached by all. REQUIRES: block.x is a multiple of 32 up to 1024; block.y and block.z are 1.
 void Run(const char* kernel, dim3 grid, dim3 block, int64_t dynamic_shared_bytes,
          const std::function<void()>& thread);
+
+// Launches with their arguments, in order.
+using RecordedLaunches = std::vector<std::function<void()>>;
 
 // The block's array that is declared at `site`; NaNs (all bits set) when the block starts.
 void* Shared(int64_t bytes, std::source_location site);
