@@ -15,9 +15,9 @@ namespace {
 constexpr size_t kDigits = 16;  // after the point, at most: one register
 constexpr size_t kWindow = 64;  // bytes in which commas are looked for at once
 
-// Exact in double.
-constexpr double kPowers[kDigits + 1] = {1e0, 1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7, 1e8,
-                                         1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16};
+// Each within half a unit in its last place.
+constexpr double kTenths[kDigits + 1] = {1e0,  1e-1,  1e-2,  1e-3,  1e-4,  1e-5,  1e-6,  1e-7, 1e-8,
+                                         1e-9, 1e-10, 1e-11, 1e-12, 1e-13, 1e-14, 1e-15, 1e-16};
 constexpr uint64_t kWholePowers[kDigits + 1] = {1,
                                                 10,
                                                 100,
@@ -72,18 +72,24 @@ __attribute__((target("avx2"))) inline bool ParseDecimal(const char* p, const ch
                                                          float* out) {
   const uint64_t negative = *p == '-';
   p += negative;
-  const size_t count = static_cast<size_t>(end - p) - 2;  // wraps when there is no room for "D."
+  uint64_t whole = static_cast<unsigned char>(*p - '0');
+  if (end - p < 3 || whole > 9) return false;
+  if (p[1] != '.') {
+    const uint64_t second = static_cast<unsigned char>(*++p - '0');
+    if (second > 9 || p[1] != '.') return false;
+    whole = 10 * whole + second;
+  }
+  const size_t count = static_cast<size_t>(end - p) - 2;
   if (count - 1 >= kDigits) return false;
-  const uint64_t whole = static_cast<unsigned char>(*p - '0');
   uint64_t fraction;
-  const bool digits = ParseDigits(end, count, &fraction);
+  if (!ParseDigits(end, count, &fraction)) return false;
   const uint64_t mantissa = whole * kWholePowers[count] + fraction;
-  if (!digits || whole > 9 || p[1] != '.' || mantissa >> 53 != 0) return false;
-  // One exact operation on exact operands: a correctly rounded double. Rounding it again to float
-  // is right unless it lies exactly between two floats, where the decimal may have been on either
-  // side.
-  const uint64_t bits = std::bit_cast<uint64_t>(static_cast<double>(mantissa) / kPowers[count]);
-  if ((bits & 0x1fffffff) == 0x10000000) return false;
+  if (mantissa >> 53 != 0) return false;
+  // The factor and the product are each rounded once, so that the double is within two units in its
+  // last place of the decimal. Rounding it again to float is right unless the middle between two
+  // floats is as near as that.
+  const uint64_t bits = std::bit_cast<uint64_t>(static_cast<double>(mantissa) * kTenths[count]);
+  if (((bits - (0x10000000 - 2)) & 0x1fffffff) <= 4) return false;
   *out = static_cast<float>(std::bit_cast<double>(bits | negative << 63));
   return true;
 }

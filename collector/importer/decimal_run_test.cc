@@ -35,7 +35,7 @@ TEST(DecimalRunTest, EveryNumberIsRoundedOnceAsStrtofDoes) {
   for (int i = 0; i < 200000; ++i) {
     const int digits = 1 + i % 16;
     std::string number = random() % 2 == 0 ? "-" : "";
-    absl::StrAppend(&number, random() % 10, ".");
+    absl::StrAppend(&number, random() % (random() % 2 == 0 ? 10 : 100), ".");
     for (int j = 0; j < digits; ++j) absl::StrAppend(&number, random() % 10);
     absl::StrAppend(&text, number, random() % 2 == 0 ? "," : ", ");
     numbers.push_back(std::move(number));
@@ -70,14 +70,14 @@ TEST(DecimalRunTest, ADecimalBetweenTwoFloatsIsLeftToOthers) {
   // 1 + 2^-24, to 16 digits: as a double it may be exactly between 1 and the next float.
   float value = 0;
   EXPECT_EQ(ReadDecimals(kBefore + "0.5000000298023224," + kAfter, 16, 1, &value).count, 0u);
-  EXPECT_EQ(ReadDecimals(kBefore + "0.5000000298023222," + kAfter, 16, 1, &value).count, 1u);
+  EXPECT_EQ(ReadDecimals(kBefore + "0.5000000298023219," + kAfter, 16, 1, &value).count, 1u);
   EXPECT_EQ(value, 0.5f);
 }
 
 TEST(DecimalRunTest, WhatIsWrittenOtherwiseEndsTheRunBeforeIt) {
   SKIP_WITHOUT_AVX2();
   for (const char* other : {"1,",
-                            "12.5,",
+                            "123.5,",
                             "1.,",
                             ".5,",
                             "-.5,",
