@@ -13,9 +13,12 @@ constexpr int64_t kAlignment = 64;
 // weights passes by them.
 constexpr int64_t kTokenBlockBytes = 128 << 10;
 
-// Tokens of a block: a multiple of every kernel's tile.
-int64_t TokenBlock(int64_t row_bytes) {
-  return std::clamp<int64_t>(kTokenBlockBytes / row_bytes / 8 * 8, 8, 256);
+// Tokens of a block: a multiple of every kernel's tile. A group of floats that was widened
+// serves at least 32.
+int64_t TokenBlock(ActivationKind kind, int64_t row_bytes) {
+  const bool quantized = kind == ActivationKind::kQ8 || kind == ActivationKind::kQ8K;
+  const int64_t tile = quantized ? 8 : 32;
+  return std::clamp<int64_t>(kTokenBlockBytes / row_bytes / tile * tile, tile, 256 / tile * tile);
 }
 
 void PrepareActivations(ActivationKind kind, const float* x, int64_t rows, int64_t cols,
@@ -74,7 +77,7 @@ void MatMulUsing(GroupProductFn product, const PackedWeight& weight, const float
   uint8_t* activations = context.Scratch(rows * row_bytes);
   PrepareActivations(kind, x, rows, weight.cols(), context, activations);
 
-  const int64_t token_block = std::min(rows, TokenBlock(row_bytes));
+  const int64_t token_block = std::min(rows, TokenBlock(kind, row_bytes));
   const int64_t token_blocks = (rows + token_block - 1) / token_block;
   const int64_t groups = weight.groups();
   context.pool().Run(token_blocks * groups, [&](int64_t begin, int64_t end, int /*thread*/) {

@@ -21,7 +21,7 @@ struct Avx2Isa {
   static constexpr int kLanes = 8;
   static constexpr int kTokens = 4;        // 8 sums of 16 registers
   static constexpr int kDoubleTokens = 2;  // 8 sums
-  static constexpr bool kWidens = true;    // four tokens do not pay for taking codes apart
+  static constexpr bool kWidens = true;    // a tile does not pay for taking weights apart
 
   static I Load(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

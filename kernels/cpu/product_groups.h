@@ -41,9 +41,11 @@ void Tiles(const GroupProduct& p) {
   for (; token < p.tokens; ++token) Tile<Isa, Type, f32, 1>(p, token);
 }
 
-// Tokens from which on widening the codes costs less than taking them apart for every tile.
+// Tokens from which on widening the weights costs less than taking them apart for every tile.
 constexpr int kWidenTokens = 16;
-constexpr int kSliceColumns = 512;  // their bytes stay in the L1 cache, beside the activations'
+// Their bytes (16 KiB at most) stay in the L1 cache, beside the activations'.
+constexpr int kSliceColumns = 512;
+constexpr int kFloatSliceColumns = 256;
 
 // A block with the codes a byte each.
 template <class Isa, class Type>
@@ -62,28 +64,41 @@ void Widen(const uint8_t* block, uint8_t* out) {
   }
 }
 
-// The same sums as Tiles, a slice of columns after the other.
-template <class Isa, class Type>
-void WideTiles(const GroupProduct& p) {
-  using Wide = typename Type::Wide;
-  constexpr int blocks = kSliceColumns / (Type::kUnits * kBlock);
+// The same sums as Tiles, a slice of `blocks` blocks after the other. widen(block, out) writes a
+// block as Wide has it; `activation_bytes` of a row go with a block.
+template <class Isa, class Wide, int blocks, int activation_bytes, class WidenBlock>
+void Slices(const GroupProduct& p, int block_bytes, WidenBlock widen) {
   alignas(64) uint8_t slice[blocks * Wide::kBytes];
   for (int64_t first = 0; first < p.blocks; first += blocks) {
     GroupProduct part = p;
     part.group = slice;
     part.blocks = p.blocks - first < blocks ? p.blocks - first : blocks;
-    part.activations += first * sizeof(typename Type::Activations);
+    part.activations += first * activation_bytes;
     part.continues = first > 0 || p.continues;
     for (int64_t b = 0; b < part.blocks; ++b) {
-      Widen<Isa, Type>(p.group + (first + b) * Type::kBytes, slice + b * Wide::kBytes);
+      widen(p.group + (first + b) * block_bytes, slice + b * Wide::kBytes);
     }
     Tiles<Isa, Wide, false>(part);
   }
 }
 
+template <class Isa, class Type>
+void WideTiles(const GroupProduct& p) {
+  using Wide = typename Type::Wide;
+  if constexpr (Type::kIsFloat) {
+    Slices<Isa, Wide, kFloatSliceColumns / kBlock, kBlock * sizeof(float)>(
+        p, Type::kBytes, [](const uint8_t* block, uint8_t* out) {
+          Type::Unpack(block, 0, reinterpret_cast<float*>(out));
+        });
+  } else {
+    Slices<Isa, Wide, kSliceColumns / (Type::kUnits * kBlock), sizeof(typename Type::Activations)>(
+        p, Type::kBytes, Widen<Isa, Type>);
+  }
+}
+
 template <class Isa, class Type, bool f32>
 void Group(const GroupProduct& p) {
-  if constexpr (Isa::kWidens && !f32 && !Type::kIsFloat) {
+  if constexpr (Isa::kWidens && !f32) {
     if constexpr (!std::is_same_v<Type, typename Type::Wide>) {
       if (p.tokens >= kWidenTokens) return WideTiles<Isa, Type>(p);
     }

@@ -176,11 +176,10 @@ void FloatTile(const GroupProduct& p, int64_t token) {
   using F = typename Isa::F;
   constexpr int vectors = kVectors<Isa>;
   F totals[vectors][tokens];
+  StartTile<Isa, tokens>(p, token, totals);
   const float* x[tokens];
 #pragma GCC unroll 16
   for (int t = 0; t < tokens; ++t) {
-#pragma GCC unroll 16
-    for (int v = 0; v < vectors; ++v) totals[v][t] = Isa::Splat(0);
     x[t] = reinterpret_cast<const float*>(p.activations + (token + t) * p.activation_stride);
   }
   alignas(64) float buffer[kBlock * kRows];

@@ -2,7 +2,8 @@
 // says what an Isa is).
 //
 // Each type has kBytes (of a group block), kUnits (of 32 columns, in a block), kIsFloat and Unpack
-// (dequantise unit u to [kBlock][16] floats, each the float that ggml's dequantisation gives). The
+// (dequantise unit u to [kBlock][16] floats, each the float that ggml's dequantisation gives), and
+// Wide, what many rows of activations read in its place (product_groups.h). The
 // types of 32 columns also have Dot (integer sums of a block), Scale and kMinimum; those of 256
 // stand in product_super.h. Internal linkage, as in product_tiles.h.
 #ifndef PARITY_KERNELS_CPU_PRODUCT_TYPES_H_
@@ -18,6 +19,7 @@ namespace {
 
 template <class Isa>
 struct F32Type {
+  using Wide = F32Type;
   static constexpr int kBytes = kBlock * kRows * 4;
   static constexpr int kUnits = 1;
   static constexpr bool kIsFloat = true;
@@ -28,6 +30,7 @@ struct F32Type {
 
 template <class Isa>
 struct F16Type {
+  using Wide = F32Type<Isa>;
   static constexpr int kBytes = kBlock * kRows * 2;
   static constexpr int kUnits = 1;
   static constexpr bool kIsFloat = true;
@@ -41,6 +44,7 @@ struct F16Type {
 
 template <class Isa>
 struct Bf16Type {
+  using Wide = F32Type<Isa>;
   static constexpr int kBytes = kBlock * kRows * 2;
   static constexpr int kUnits = 1;
   static constexpr bool kIsFloat = true;
