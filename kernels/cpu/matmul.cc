@@ -21,13 +21,19 @@ int64_t TokenBlock(ActivationKind kind, int64_t row_bytes) {
   return std::clamp<int64_t>(kTokenBlockBytes / row_bytes / tile * tile, tile, 256 / tile * tile);
 }
 
+// Bytes from one prepared row to the next. A tile reads four rows at once, beside its weights: with
+// a power of two between them they would meet in few sets of the L1 cache.
+int64_t RowStride(ActivationKind kind, int64_t cols) {
+  const int64_t bytes = ActivationRowBytes(kind, cols);
+  return bytes % 1024 == 0 ? bytes + kAlignment : bytes;
+}
+
 void PrepareActivations(ActivationKind kind, const float* x, int64_t rows, int64_t cols,
-                        MatMulContext& context, uint8_t* out) {
-  const int64_t row_bytes = ActivationRowBytes(kind, cols);
+                        MatMulContext& context, int64_t stride, uint8_t* out) {
   const auto prepare = [&](int64_t begin, int64_t end, int /*thread*/) {
     for (int64_t t = begin; t < end; ++t) {
       PrepareActivationRow(kind, context.quantization(), context.path(), x + t * cols, cols,
-                           out + t * row_bytes);
+                           out + t * stride);
     }
   };
   // Waking threads costs more than a few rows.
@@ -73,11 +79,11 @@ void MatMulUsing(GroupProductFn product, const PackedWeight& weight, const float
   if (rows == 0) return;
   const ActivationKind kind =
       context.numerics() == Numerics::kF32 ? ActivationKind::kFloat : weight.layout().activations;
-  const int64_t row_bytes = ActivationRowBytes(kind, weight.cols());
-  uint8_t* activations = context.Scratch(rows * row_bytes);
-  PrepareActivations(kind, x, rows, weight.cols(), context, activations);
+  const int64_t stride = RowStride(kind, weight.cols());
+  uint8_t* activations = context.Scratch(rows * stride);
+  PrepareActivations(kind, x, rows, weight.cols(), context, stride, activations);
 
-  const int64_t token_block = std::min(rows, TokenBlock(kind, row_bytes));
+  const int64_t token_block = std::min(rows, TokenBlock(kind, stride));
   const int64_t token_blocks = (rows + token_block - 1) / token_block;
   const int64_t groups = weight.groups();
   context.pool().Run(token_blocks * groups, [&](int64_t begin, int64_t end, int /*thread*/) {
@@ -88,8 +94,8 @@ void MatMulUsing(GroupProductFn product, const PackedWeight& weight, const float
       product(
           {.group = weight.group(group),
            .blocks = weight.blocks(),
-           .activations = activations + token * row_bytes,
-           .activation_stride = row_bytes,
+           .activations = activations + token * stride,
+           .activation_stride = stride,
            .tokens = std::min(token_block, rows - token),
            .out = out + token * weight.rows() + first_row,
            .out_stride = weight.rows(),
