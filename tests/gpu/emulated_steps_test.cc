@@ -4,9 +4,11 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/emulation/emulated_device.h"
 #include "tests/testing/status_matchers.h"
@@ -163,6 +165,63 @@ TEST(RepeatedStepTest, MemoryThatMovesIsRecordedAgain) {
   ASSERT_OK(session->Forward(ids, {}, &all_logits, absl::MakeSpan(cuda.logits)));
   for (int i = 0; i < 3; ++i) cuda.Feed(*session, 1);
   EXPECT_EQ(cuda.device->recordings(), 2);
+}
+
+// Keeps what it was shown, and lets no step end until it is let go: as a capture whose collector is
+// slow.
+class SlowObserver : public engine::Observer {
+ public:
+  bool Wants(engine::Stage, int32_t) const override { return true; }
+  absl::Status BeginStep(const engine::Step&) override { return absl::OkStatus(); }
+  absl::Status Observe(engine::Stage, int32_t, const engine::MutableTensorView&) override {
+    ++shown_;
+    return absl::OkStatus();
+  }
+  absl::Status EndStep() override {
+    absl::MutexLock lock(&mutex_);
+    holding_ = true;
+    mutex_.Await(absl::Condition(&let_go_));
+    return absl::OkStatus();
+  }
+
+  void AwaitHolding() {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&holding_));
+  }
+  void LetGo() {
+    absl::MutexLock lock(&mutex_);
+    let_go_ = true;
+  }
+  int64_t shown() const { return shown_; }
+
+ private:
+  absl::Mutex mutex_;
+  bool holding_ = false;
+  bool let_go_ = false;
+  int64_t shown_ = 0;
+};
+
+TEST(SlowObserverTest, HoldsUpItsOwnSessionAlone) {
+  Emulated cuda(Models()[0], Numerics::kNative, 1 << 30);
+  ASSERT_OK(cuda.engine);
+  ASSERT_OK_AND_ASSIGN(const auto observed, (*cuda.engine)->NewSession(kContext));
+  ASSERT_OK_AND_ASSIGN(const auto other, (*cuda.engine)->NewSession(kContext));
+  SlowObserver slow;
+  absl::Status status = absl::UnknownError("not run");
+  std::thread thread([&] {
+    std::vector<float> logits((*cuda.engine)->info().vocabulary);
+    status = observed->Forward({1, 2, 3}, {}, &slow, absl::MakeSpan(logits));
+  });
+  slow.AwaitHolding();
+  // Would never return if they waited for it.
+  cuda.Feed(*other, 20);
+  for (int i = 0; i < 3; ++i) cuda.Feed(*other, 1);
+  EXPECT_EQ(other->position(), 23);
+  EXPECT_EQ(observed->position(), 0) << "its step has not ended";
+  EXPECT_EQ(slow.shown(), static_cast<int64_t>((*cuda.engine)->info().checkpoints.size()));
+  slow.LetGo();
+  thread.join();
+  EXPECT_OK(status);
 }
 
 }  // namespace
