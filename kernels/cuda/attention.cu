@@ -222,7 +222,8 @@ __global__ void AttentionKernel(AttentionCall call, Geometry g, int pieces) {
   queries.heads = group - skip < g.heads_per_block ? group - skip : g.heads_per_block;
   queries.count = rows.rows * queries.heads;
 
-  const bool split = call.splits > 0;  // then a tile is one row
+  const bool split = call.splits > 0;   // then a tile is one row
+  const bool joined = call.splits > 1;  // a single split is the result
   const int first_split = FirstSeen(call, call.places[rows.first].position) / kSplitPositions;
   const int from = split ? (first_split + static_cast<int>(blockIdx.x)) * kSplitPositions : 0;
   const int to = split ? from + kSplitPositions : call.end_position;
@@ -251,7 +252,7 @@ __global__ void AttentionKernel(AttentionCall call, Geometry g, int pieces) {
   }
   for (int at = threadIdx.x; at < queries.count * size; at += kThreads) {
     const int i = at / size;
-    if (split) {
+    if (joined) {
       S* const partial = PartialOf<S>(call, queries.Row(i), queries.Head(i), blockIdx.x, gridDim.x);
       partial[2 + at % size] = work.sums[at];
       if (at % size == 0) {
@@ -299,7 +300,7 @@ void LaunchAttention(Stream& stream, const AttentionCall& call) {
                   static_cast<unsigned>(call.tile_count));
   Launch(stream, "Attention", AttentionKernel<S, E>, {grid, kThreads, g.shared_bytes}, call, g,
          pieces);
-  if (call.splits == 0) return;
+  if (call.splits <= 1) return;
   const dim3 heads(static_cast<unsigned>(call.rows), static_cast<unsigned>(call.heads));
   Launch(stream, "JoinAttention", JoinKernel<S>, {heads, kThreads}, call);
 }

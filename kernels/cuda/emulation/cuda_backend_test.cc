@@ -181,6 +181,37 @@ TEST(CudaBackendTest, AttentionSeesNothingAfterItsPosition) {
   }
 }
 
+// Sessions that share a step stand at different positions: one sees a single split, another
+// several, through a window or not.
+TEST(CudaBackendTest, ARowsAttentionDoesNotKnowTheOtherRowsOfTheStep) {
+  constexpr int32_t kSize = 8, kLast[] = {10, 300, 511};
+  for (const Numerics numerics : {Numerics::kNative, Numerics::kF32}) {
+    for (const int32_t window : {0, 40}) {
+      const Bench bench(numerics);
+      CudaBackend& backend = *bench.backend;
+      std::vector<std::unique_ptr<KvCache>> caches;
+      std::vector<RowPlace> places;
+      for (const int32_t last : kLast) {
+        caches.push_back(*backend.NewKvCache({1, 1, kSize, 512, KvType::kF16}));
+        const DeviceMatrix k(backend, RandomFloats((last + 1) * kSize, 2, 2.0f), last + 1);
+        const DeviceMatrix v(backend, RandomFloats((last + 1) * kSize, 3), last + 1);
+        std::vector<RowPlace> all;
+        for (int32_t t = 0; t <= last; ++t) all.push_back({caches.back().get(), t});
+        backend.AppendKv(0, k.all(), v.all(), all);
+        places.push_back({caches.back().get(), last});
+      }
+      const DeviceMatrix q(backend, RandomFloats(3 * kSize, 1), 3), out(backend, 3, kSize);
+      const AttentionSpec spec = {0, 1, 1, kSize, 0.5f, window};
+      backend.Attention(spec, q.all(), places, out.all());
+      const std::vector<float> together = out.Read();
+      for (int64_t t = 0; t < 3; ++t) {
+        backend.Attention(spec, q.rows(t, 1), {places[t]}, out.rows(t, 1));
+      }
+      EXPECT_TRUE(SameBits(together, out.Read())) << "window " << window;
+    }
+  }
+}
+
 TEST(CudaBackendTest, ASubstitutingTapIsWhatTheNextOpReads) {
   const Bench bench;
   CudaBackend& backend = *bench.backend;
