@@ -263,5 +263,106 @@ TEST_F(LogImporterTest, LinesOfTheNextSourceAreNumberedFromOne) {
   EXPECT_THAT(r->damage(0), HasSubstr("y.jsonl:1: "));
 }
 
+// Logs of many MiB, in pieces of any size.
+class LongLogTest : public LogImporterTest {
+ protected:
+  // A line of 60 kB and more.
+  static std::string Line(absl::string_view team, int position, int first) {
+    std::string line = absl::StrCat(R"({"team":")", team, R"(","checkpoint":"embed","token_idx":)",
+                                    position, R"(,"values":[)", first);
+    for (int i = 0; i < 15000; ++i) line += ",1.5";
+    return line + "]}\n";
+  }
+};
+
+TEST_F(LongLogTest, DamageIsNumberedAndTheLastLineOfAKeyWins) {
+  std::string log;
+  std::vector<std::string> damage;
+  for (int i = 1; i <= 200; ++i) {
+    const bool bad = i % 23 == 0;
+    log += bad ? "bad\n" : Line(i % 2 == 0 ? "even" : "odd", i % 50, i);
+    if (bad) damage.push_back(absl::StrCat("x.jsonl:", i, ": "));
+  }
+  for (const size_t piece : {size_t{65537}, size_t{3} << 20}) {
+    options_.set_replace(true);
+    const auto r = Import(log, piece);
+    ASSERT_TRUE(r.ok()) << r.status();
+    EXPECT_EQ(r->lines(), 200);
+    EXPECT_EQ(r->damaged(), 8);
+    ASSERT_EQ(static_cast<size_t>(r->damage_size()), damage.size());
+    for (size_t i = 0; i < damage.size(); ++i) EXPECT_THAT(r->damage(i), HasSubstr(damage[i]));
+    EXPECT_EQ(r->bytes(), static_cast<int64_t>(log.size()));
+    EXPECT_EQ(r->tensors(), 50);
+    EXPECT_EQ(r->superseded(), 200 - 8 - 50);
+    for (int position = 0; position < 50; ++position) {
+      // The last good line of the position.
+      int last = position == 0 ? 200 : 150 + position;
+      while (last % 23 == 0) last -= 50;
+      const std::vector<float> values = Values(last % 2 == 0 ? "even" : "odd", position, "embed");
+      ASSERT_EQ(values.size(), 15001u) << position;
+      EXPECT_EQ(values[0], last);
+      EXPECT_EQ(values[15000], 1.5f);
+    }
+  }
+}
+
+TEST_F(LongLogTest, WhenStrictTheFirstDamageIsNamedAndNothingIsStored) {
+  std::string log;
+  for (int i = 1; i <= 150; ++i) log += i == 97 || i == 140 ? "bad\n" : Line("t", i, i);
+  options_.set_strict(true);
+  const auto r = Import(log, 100000);
+  EXPECT_EQ(r.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(r.status().message()), HasSubstr("x.jsonl:97: "));
+  EXPECT_EQ(store_->GetRun("r").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(LongLogTest, OnlySoManyTeamsAreTaken) {
+  std::string log;
+  for (int i = 1; i <= 70; ++i) log += Line(absl::StrCat("team", i), 0, i);
+  log += Line("team3", 1, 7);
+  const auto r = Import(log);
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->teams_size(), 64);
+  EXPECT_EQ(r->damaged(), 6);
+  EXPECT_THAT(r->damage(0), HasSubstr("x.jsonl:65: more than 64 teams"));
+  EXPECT_THAT(r->damage(5), HasSubstr("x.jsonl:70: more than 64 teams"));
+  EXPECT_EQ(Values("team3", 1, "embed").size(), 15001u);
+}
+
+TEST_F(LongLogTest, ALineMayBeLongerThanABatch) {
+  std::string huge = R"({"team":"t","checkpoint":"logits","token_idx":1,"values":[0)";
+  for (int i = 1; i < 1000000; ++i) huge += ",2.5";
+  const std::string log = absl::StrCat(Line("t", 0, 1), huge, "]}\n", Line("t", 2, 3), "bad");
+  const auto r = Import(log, 1 << 20);
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->tensors(), 3);
+  EXPECT_THAT(r->damage(0), HasSubstr("x.jsonl:4: "));
+  EXPECT_EQ(Values("t", 1, "logits").size(), 1000000u);
+  EXPECT_EQ(Values("t", 2, "embed")[0], 3);
+}
+
+TEST_F(LongLogTest, ALineLongerThanAnyTensorIsSkippedUnread) {
+  auto importer = *LogImporter::Create(store_.get(), options_);
+  ASSERT_TRUE(importer->Feed(Line("t", 0, 1)).ok());
+  const std::string mib(1 << 20, 'x');
+  for (int i = 0; i < 130; ++i) ASSERT_TRUE(importer->Feed(mib).ok());
+  ASSERT_TRUE(importer->Feed("\n" + Line("t", 1, 2) + "bad\n").ok());
+  const auto r = importer->Finish();
+  ASSERT_TRUE(r.ok()) << r.status();
+  EXPECT_EQ(r->lines(), 4);
+  EXPECT_EQ(r->tensors(), 2);
+  ASSERT_EQ(r->damage_size(), 2);
+  EXPECT_THAT(r->damage(0), HasSubstr("x.jsonl:2: the line is longer than"));
+  EXPECT_THAT(r->damage(1), HasSubstr("x.jsonl:4: "));
+}
+
+TEST_F(LongLogTest, AnImportGivenUpHalfWayLeavesNothing) {
+  {
+    auto importer = *LogImporter::Create(store_.get(), options_);
+    for (int i = 0; i < 200; ++i) ASSERT_TRUE(importer->Feed(Line("t", i, i)).ok());
+  }
+  EXPECT_EQ(store_->OpenCapture("r", "t").status().code(), absl::StatusCode::kNotFound);
+}
+
 }  // namespace
 }  // namespace parity::importer
