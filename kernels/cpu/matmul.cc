@@ -14,10 +14,10 @@ constexpr int64_t kAlignment = 64;
 constexpr int64_t kTokenBlockBytes = 128 << 10;
 
 // Tokens of a block: a multiple of every kernel's tile. A group of floats that was widened
-// serves at least 32.
+// serves at least 64.
 int64_t TokenBlock(ActivationKind kind, int64_t row_bytes) {
   const bool quantized = kind == ActivationKind::kQ8 || kind == ActivationKind::kQ8K;
-  const int64_t tile = quantized ? 8 : 32;
+  const int64_t tile = quantized ? 8 : 64;
   return std::clamp<int64_t>(kTokenBlockBytes / row_bytes / tile * tile, tile, 256 / tile * tile);
 }
 
