@@ -40,8 +40,7 @@ bool SpinUntil(Ready ready) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads, const Patience& patience)
-    : patience_(patience), active_(threads), absence_(patience.first_absence) {
+ThreadPool::ThreadPool(int threads) {
   CHECK_GE(threads, 1);
   helpers_.reserve(threads - 1);
   for (int i = 1; i < threads; ++i) helpers_.emplace_back([this, i] { Help(i); });
@@ -49,8 +48,6 @@ ThreadPool::ThreadPool(int threads, const Patience& patience)
 
 ThreadPool::~ThreadPool() {
   stop_.store(true, std::memory_order_release);
-  active_.store(threads(), std::memory_order_release);
-  active_.notify_all();
   job_.fetch_add(1, std::memory_order_release);
   job_.notify_all();
   for (std::thread& helper : helpers_) helper.join();
@@ -58,15 +55,10 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::Run(int64_t tasks, Body body, int64_t min_range) {
   if (tasks <= 0) return;
-  if (helpers_.empty() || tasks <= min_range) {
-    body(0, tasks, 0);
-    return;
-  }
-  const Clock::time_point start = Clock::now();
-  Readmit(start);
-  const int64_t pieces = active() * kRangesPerThread;
-  const int64_t range = std::max({int64_t{1}, min_range, (tasks + pieces - 1) / pieces});
-  if (active() == 1 || tasks <= range) {
+  const int64_t range =
+      std::max({int64_t{1}, min_range,
+                (tasks + threads() * kRangesPerThread - 1) / (threads() * kRangesPerThread)});
+  if (helpers_.empty() || tasks <= range) {
     body(0, tasks, 0);
     return;
   }
@@ -79,39 +71,15 @@ void ThreadPool::Run(int64_t tasks, Body body, int64_t min_range) {
   open_.store(number << 32 | ranges_, std::memory_order_release);
   job_.fetch_add(1, std::memory_order_release);
   job_.notify_all();
-  Finish(start, Drain(0));
-}
-
-void ThreadPool::Finish(Clock::time_point start, int64_t own) {
+  Drain(0);
   const auto finished = [this] { return done_.load(std::memory_order_acquire) == ranges_; };
-  if (finished()) return;
-  const Clock::time_point idle = Clock::now();
   while (!SpinUntil(finished)) {
     const uint32_t seen = done_.load(std::memory_order_acquire);
     if (seen != ranges_) done_.wait(seen, std::memory_order_acquire);
   }
-  const Clock::time_point now = Clock::now();
-  const Clock::duration piece = (idle - start) / std::max<int64_t>(1, own);
-  if (now - idle > patience_.wait + 2 * piece) LeaveOut(now);
 }
 
-void ThreadPool::Readmit(Clock::time_point now) {
-  if (active() == threads() || now < back_at_) return;
-  active_.fetch_add(1, std::memory_order_release);
-  active_.notify_all();
-  returned_ = now;
-  back_at_ = now + absence_;
-}
-
-void ThreadPool::LeaveOut(Clock::time_point now) {
-  const bool again = now - returned_ <= patience_.probation;
-  absence_ = again ? std::min(2 * absence_, patience_.most_absence) : patience_.first_absence;
-  if (active() > 1) active_.fetch_sub(1, std::memory_order_release);
-  back_at_ = now + absence_;
-}
-
-int64_t ThreadPool::Drain(int thread) {
-  int64_t ran = 0;
+void ThreadPool::Drain(int thread) {
   uint64_t open = open_.load(std::memory_order_acquire);
   while ((open & kLow) != 0) {
     if (!open_.compare_exchange_weak(open, open - 1, std::memory_order_acq_rel)) continue;
@@ -120,24 +88,18 @@ int64_t ThreadPool::Drain(int thread) {
     (*body_)(begin, std::min(begin + range_, tasks_), thread);
     done_.fetch_add(1, std::memory_order_acq_rel);
     done_.notify_one();
-    ++ran;
     open = open_.load(std::memory_order_acquire);
   }
-  return ran;
 }
 
 void ThreadPool::Help(int thread) {
   uint32_t seen = 0;
   while (true) {
-    int active = active_.load(std::memory_order_acquire);
-    for (; thread >= active; active = active_.load(std::memory_order_acquire)) {
-      active_.wait(active, std::memory_order_acquire);
-    }
     const auto changed = [&] { return job_.load(std::memory_order_acquire) != seen; };
     while (!SpinUntil(changed)) job_.wait(seen, std::memory_order_acquire);
     seen = job_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_acquire)) return;
-    if (thread < active_.load(std::memory_order_acquire)) Drain(thread);
+    Drain(thread);
   }
 }
 
