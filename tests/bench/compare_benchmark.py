@@ -1,12 +1,15 @@
 """Comparing two full captures, against a plain Python script that reads their two JSONL logs (compare_logs.py).
 
-usage: compare_benchmark.py PARITY CAPTURE_PAIR_BENCHMARK DB RUN REFERENCE CANDIDATE      prints two Markdown table rows
+    tests/bench/compare_benchmark.py --parity P --alone bazel-bin/tests/bench/capture_pair_benchmark \\
+        --db DB --run RUN --reference TEAM --candidate TEAM
 
-DB holds two full captures of 64 tokens, as made by `parity-worker run --capture full` with --tokens and --force. The first
-row is the comparison alone, as a running collector does it, the second a whole `parity diff` process; medians of 5. The
-Python script takes half a minute and runs twice, before and after.
+Prints two Markdown table rows: the comparison alone, as a running collector does it, and a whole `parity diff` process;
+medians of 5. DB holds two full captures of 64 tokens, as made by `parity-worker run --capture full` with --tokens and
+--force; a file just written is read faster than one read often. The Python script takes half a minute and runs twice, before
+and after.
 """
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -27,7 +30,12 @@ def run(command):
 
 
 def main():
-    parity, alone, db, name, reference, candidate = sys.argv[1:7]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for option in ("parity", "alone", "db", "run", "reference", "candidate"):
+        parser.add_argument("--" + option, required=True)
+    args = parser.parse_args()
+    parity, alone, db = args.parity, args.alone, args.db
+    name, reference, candidate = args.run, args.reference, args.candidate
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "compare_logs.py")
     diff = [parity, "diff", name, "--reference", reference, "--candidate", candidate, "--db", db, "--no-save",
             "--format", "json"]

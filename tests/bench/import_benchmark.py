@@ -1,11 +1,13 @@
 """`parity import` of a JSONL log against Python's json reading the same log and keeping the values.
 
-usage: import_benchmark.py PARITY LOG.jsonl         prints a Markdown table row; wall and processor time, medians of 5
+    tests/bench/import_benchmark.py --parity P --log LOG.jsonl
 
-Parity's time is that of the whole process: parsing, statistics, checksums and a durable database. The peer is the Python
-that runs this script: take the distribution's, since one built without optimisations is nearly half as fast.
+Prints a Markdown table row; wall and processor time, medians of 5. Parity's time is that of the whole process: parsing,
+statistics, checksums and a durable database. The peer is the Python that runs this script: take the distribution's, since one
+built without optimisations is nearly half as fast.
 """
 
+import argparse
 import os
 import platform
 import statistics
@@ -32,7 +34,11 @@ def run(command):
 
 
 def main():
-    parity, log = sys.argv[1:3]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parity", required=True, help="the parity command")
+    parser.add_argument("--log", required=True, help="JSONL log to import")
+    args = parser.parse_args()
+    parity, log = args.parity, args.log
     ours, theirs = [], []
     with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(log))) as folder:
         for i in range(ROUNDS):
