@@ -7,6 +7,11 @@
 #include "proto/serve/tls.h"
 #include "proto/status/status_macros.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+// gRPC 1.51 keeps one copy of each host name that c-ares looks up for it.
+extern "C" const char* __lsan_default_suppressions() { return "leak:ares_strdup\n"; }
+#endif
+
 namespace parity::serve {
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(absl::string_view address,
