@@ -14,6 +14,7 @@
 #include "absl/types/span.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "proto/status/status_macros.h"
+#include "tests/bench/benchmark.h"
 #include "worker/engine/backend_engine.h"
 #include "worker/engine/engine.h"
 #include "worker/model/gguf_file.h"
@@ -30,12 +31,8 @@ struct Settings {
   int decode_tokens = 48;
 };
 
+using bench::Median;
 using Clock = std::chrono::steady_clock;
-
-double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
 
 // One sequence: its own prompt, then greedy decoding that starts when everybody has fed his prompt.
 absl::Status Decode(engine::Engine& engine, const Settings& settings, int index,
@@ -138,8 +135,5 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", settings.rounds, "Rounds");
   app.add_option("--prompt", settings.prompt_tokens, "Tokens of each prompt");
   app.add_option("--decode", settings.decode_tokens, "Tokens to decode, each");
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = parity::Run(settings);
-  if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
-  return status.ok() ? 0 : 1;
+  return parity::bench::RunProgram(app, argc, argv, [&] { return parity::Run(settings); });
 }

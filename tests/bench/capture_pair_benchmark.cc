@@ -13,6 +13,7 @@
 #include "collector/store/capture_store.h"
 #include "parity/v1/collector.pb.h"
 #include "proto/status/status_macros.h"
+#include "tests/bench/benchmark.h"
 
 namespace parity {
 namespace {
@@ -59,8 +60,6 @@ int main(int argc, char** argv) {
                                        [&](const std::string& v) { request.set_candidate(v); })
       ->required();
   app.add_option("--rounds", rounds, "Rounds")->check(CLI::PositiveNumber);
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = parity::Run(db, request, rounds);
-  if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
-  return status.ok() ? 0 : 1;
+  return parity::bench::RunProgram(app, argc, argv,
+                                   [&] { return parity::Run(db, request, rounds); });
 }

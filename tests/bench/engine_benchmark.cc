@@ -18,6 +18,7 @@
 #include "absl/types/span.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "proto/status/status_macros.h"
+#include "tests/bench/benchmark.h"
 #include "worker/engine/backend_engine.h"
 #include "worker/engine/engine.h"
 #include "worker/llama/llama_engine.h"
@@ -25,6 +26,8 @@
 
 namespace parity {
 namespace {
+
+using bench::Median;
 
 struct Settings {
   std::string model;
@@ -65,11 +68,6 @@ class BusyNeighbours {
 
 double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
 }
 
 // One round: a fresh session, a prompt in steps of the engine's size, then greedy decoding.
@@ -156,8 +154,5 @@ int main(int argc, char** argv) {
   app.add_option("--prefill", settings.prefill_tokens, "Tokens of the prompt");
   app.add_option("--decode", settings.decode_tokens, "Tokens to decode");
   app.add_option("--busy", settings.busy, "Processes that spin beside the engines");
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = parity::Run(settings);
-  if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
-  return status.ok() ? 0 : 1;
+  return parity::bench::RunProgram(app, argc, argv, [&] { return parity::Run(settings); });
 }

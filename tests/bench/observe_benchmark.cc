@@ -16,6 +16,7 @@
 #include "absl/types/span.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "proto/status/status_macros.h"
+#include "tests/bench/benchmark.h"
 #include "worker/capture/block_pool.h"
 #include "worker/capture/capture_observer.h"
 #include "worker/capture/capture_spec.h"
@@ -36,12 +37,8 @@ struct Settings {
   int64_t kept_bytes = 128 << 20;
 };
 
+using bench::Median;
 using Clock = std::chrono::steady_clock;
-
-double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
 
 // Keeps the last frames, as a queue does that is held back.
 class KeepingSink final : public capture::FrameSink {
@@ -147,8 +144,5 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", settings.rounds, "Steps of each kind");
   app.add_option("--prompt", settings.prompt_tokens, "Tokens of the prompt");
   app.add_option("--kept-bytes", settings.kept_bytes, "Bytes of frames that are kept");
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = parity::Run(settings);
-  if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
-  return status.ok() ? 0 : 1;
+  return parity::bench::RunProgram(app, argc, argv, [&] { return parity::Run(settings); });
 }

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "kernels/dtype.h"
+#include "tests/bench/benchmark.h"
 #include "tests/testing/ggml_quantize.h"
 #include "tests/testing/tiny_model.h"
 
@@ -42,8 +43,6 @@ int main(int argc, char** argv) {
   CLI::App app("Writes a Q4_K_M model of known shapes with random weights.");
   app.add_option("--shapes", shapes, "Whose shapes")->check(CLI::IsMember(known));
   app.add_option("path", path, "File to write")->required();
-  CLI11_PARSE(app, argc, argv);
-  const absl::Status status = parity::testing::WriteTinyModel(known.at(shapes), path);
-  if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
-  return status.ok() ? 0 : 1;
+  return parity::bench::RunProgram(
+      app, argc, argv, [&] { return parity::testing::WriteTinyModel(known.at(shapes), path); });
 }

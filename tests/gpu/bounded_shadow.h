@@ -14,8 +14,8 @@
 namespace parity::testing {
 
 // Keys rounded to half move a score by 2^-12 of itself, and so a probability by that share: a
-// largest score of s leaves (s 2^-12)^2 as NMSE of attn.context. Small models' scores reach 13,
-// real ones' 40.
+// largest score of s leaves (s 2^-12)^2 as NMSE of attn.context. Small models' scores reach 13; in
+// f32 captures of 25 positions SmolLM2's reach 38.5 and Gemma 3's 31.7.
 inline constexpr double kSmallModelContext = 1e-5;
 inline constexpr double kRealModelContext = 1e-4;
 

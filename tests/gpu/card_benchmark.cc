@@ -18,6 +18,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
 #include "proto/status/status_macros.h"
+#include "tests/bench/benchmark.h"
 #include "tests/gpu/card.h"
 #include "worker/engine/backend_engine.h"
 #include "worker/engine/engine.h"
@@ -37,17 +38,13 @@ struct Settings {
   int decode_tokens = 128;
 };
 
+using bench::Median;
 using Clock = std::chrono::steady_clock;
 using engine::Engine;
 using engine::Observer;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
 }
 
 // Wants what a capture level wants and reads every value, as a capture does.
