@@ -136,8 +136,9 @@ def test_usage_is_refused(tmp_path):
     assert check("--seconds", "soon").returncode == 2
     assert check("--what", "1").returncode == 2
     folder = unpacked(tmp_path, EMULATED)
-    done = check("--unpacked", folder, "--report", tmp_path / "r", "--only", "nothing")
-    assert done.returncode == 2 and "names no check" in done.stderr
+    done = check("--unpacked", folder, "--report", tmp_path / "r", "--only", "forward,nothing")
+    assert done.returncode == 2 and "there is no check 'nothing'; there are conformance " in done.stderr
+    assert not (tmp_path / "r").exists()
 
 
 def test_help_names_every_check_and_exit_code():
