@@ -1,8 +1,8 @@
 #include "collector/compare/alignment.h"
 
 #include <algorithm>
-#include <future>
 #include <limits>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "proto/status/status_macros.h"
@@ -10,35 +10,29 @@
 namespace parity::compare {
 namespace {
 
-// The names of both readers in forward order; `reference` and `candidate` receive each reader's
-// indices into them.
-std::vector<std::string> MergeNames(const store::CaptureReader& a, const store::CaptureReader& b,
-                                    std::vector<int32_t>& reference,
-                                    std::vector<int32_t>& candidate) {
+// Fills the plan's names: of both readers, in forward order.
+void MergeNames(const store::CaptureReader& a, const store::CaptureReader& b, AlignmentPlan* plan) {
   std::vector<const store::CheckpointInfo*> infos;
   for (const store::CheckpointInfo& info : a.checkpoints()) infos.push_back(&info);
   for (const store::CheckpointInfo& info : b.checkpoints()) infos.push_back(&info);
   std::sort(infos.begin(), infos.end(), [](const auto* x, const auto* y) {
     return x->ordinal != y->ordinal ? x->ordinal < y->ordinal : x->name < y->name;
   });
-  std::vector<std::string> names;
   absl::flat_hash_map<std::string, int32_t> index;
   for (const store::CheckpointInfo* info : infos) {
-    if (index.emplace(info->name, static_cast<int32_t>(names.size())).second) {
-      names.push_back(info->name);
+    if (index.emplace(info->name, static_cast<int32_t>(plan->names.size())).second) {
+      plan->names.push_back(info->name);
     }
   }
-  for (const store::CheckpointInfo& info : a.checkpoints()) reference.push_back(index[info.name]);
-  for (const store::CheckpointInfo& info : b.checkpoints()) candidate.push_back(index[info.name]);
-  return names;
+  for (const auto& info : a.checkpoints()) plan->reference_names.push_back(index[info.name]);
+  for (const auto& info : b.checkpoints()) plan->candidate_names.push_back(index[info.name]);
 }
 
 // Pairs the rows of both sides, which are sorted.
-void PairRows(const std::vector<int32_t>& reference_index,
-              const std::vector<int32_t>& candidate_index, Alignment* aligned) {
+void PairRows(const AlignmentPlan& plan, Alignment* aligned) {
   size_t r = 0, c = 0;
-  auto key = [](const store::TensorRow& row, const std::vector<int32_t>& index) {
-    return std::pair<int32_t, int32_t>(row.position, index[row.checkpoint]);
+  auto key = [](const store::TensorRow& row, const std::vector<int32_t>& names) {
+    return std::pair<int32_t, int32_t>(row.position, names[row.checkpoint]);
   };
   constexpr std::pair<int32_t, int32_t> kEnd = {std::numeric_limits<int32_t>::max(),
                                                 std::numeric_limits<int32_t>::max()};
@@ -46,9 +40,9 @@ void PairRows(const std::vector<int32_t>& reference_index,
   aligned->rows.reserve(std::max(aligned->reference.size(), aligned->candidate.size()));
   while (r < aligned->reference.size() || c < aligned->candidate.size()) {
     const auto left =
-        r < aligned->reference.size() ? key(aligned->reference[r], reference_index) : kEnd;
+        r < aligned->reference.size() ? key(aligned->reference[r], plan.reference_names) : kEnd;
     const auto right =
-        c < aligned->candidate.size() ? key(aligned->candidate[c], candidate_index) : kEnd;
+        c < aligned->candidate.size() ? key(aligned->candidate[c], plan.candidate_names) : kEnd;
     const auto first = std::min(left, right);
     AlignedRow row = {first.first, first.second, -1, -1};
     if (left == first) row.reference = static_cast<int32_t>(r++);
@@ -74,27 +68,32 @@ absl::StatusOr<store::RowFilter> SelectRows(const store::CaptureReader& reader,
                            request.checkpoints());
 }
 
-absl::StatusOr<Alignment> Align(store::CaptureReader& reference, store::CaptureReader& candidate,
-                                const v1::CompareRequest& request) {
-  ASSIGN_OR_RETURN(store::RowFilter reference_filter, SelectRows(reference, request));
-  ASSIGN_OR_RETURN(store::RowFilter candidate_filter, SelectRows(candidate, request));
-  Alignment aligned;
-  std::vector<int32_t> reference_index, candidate_index;
-  aligned.names = MergeNames(reference, candidate, reference_index, candidate_index);
+absl::StatusOr<AlignmentPlan> PlanAlignment(const store::CaptureReader& reference,
+                                            const store::CaptureReader& candidate,
+                                            const v1::CompareRequest& request) {
+  AlignmentPlan plan;
+  ASSIGN_OR_RETURN(plan.reference_filter, SelectRows(reference, request));
+  ASSIGN_OR_RETURN(plan.candidate_filter, SelectRows(candidate, request));
+  MergeNames(reference, candidate, &plan);
+  return plan;
+}
+
+absl::Status AlignPositions(const AlignmentPlan& plan, PositionRange positions,
+                            store::CaptureReader& reference, store::CaptureReader& candidate,
+                            Alignment* aligned) {
+  store::RowFilter reference_filter = plan.reference_filter;
+  store::RowFilter candidate_filter = plan.candidate_filter;
+  reference_filter.first_position = candidate_filter.first_position = positions.first;
+  reference_filter.last_position = candidate_filter.last_position = positions.last;
   // The flags tell what a shadow run substituted, and shapes are only told where sizes differ.
   using Columns = store::RowFilter::Columns;
   const bool shadow = candidate.capture().provenance().kind() == v1::CAPTURE_KIND_SHADOW;
   for (Columns columns = shadow ? Columns::kShape : Columns::kPlace;; columns = Columns::kShape) {
     reference_filter.columns = candidate_filter.columns = columns;
-    // The two readers have their own connections: read both sides' rows at once.
-    auto other =
-        std::async(std::launch::async, [&] { return candidate.ReadTensors(candidate_filter); });
-    absl::StatusOr<std::vector<store::TensorRow>> own = reference.ReadTensors(reference_filter);
-    absl::StatusOr<std::vector<store::TensorRow>> others = other.get();
-    ASSIGN_OR_RETURN(aligned.reference, std::move(own));
-    ASSIGN_OR_RETURN(aligned.candidate, std::move(others));
-    PairRows(reference_index, candidate_index, &aligned);
-    if (columns == Columns::kShape || !SizesDiffer(aligned)) return aligned;
+    RETURN_IF_ERROR(reference.ReadTensors(reference_filter, &aligned->reference));
+    RETURN_IF_ERROR(candidate.ReadTensors(candidate_filter, &aligned->candidate));
+    PairRows(plan, aligned);
+    if (columns == Columns::kShape || !SizesDiffer(*aligned)) return absl::OkStatus();
   }
 }
 

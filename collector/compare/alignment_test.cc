@@ -40,11 +40,11 @@ class AlignmentTest : public ::testing::Test {
   }
 
   // "position checkpoint reference/candidate" of each row; "-" where a side has none.
-  static std::vector<std::string> Rows(const Alignment& aligned) {
+  static std::vector<std::string> Rows(const AlignmentPlan& plan, const Alignment& aligned) {
     std::vector<std::string> rows;
     const auto side = [](int32_t index) { return index < 0 ? "-" : absl::StrCat(index); };
     for (const AlignedRow& row : aligned.rows) {
-      rows.push_back(absl::StrCat(row.position, " ", aligned.names[row.checkpoint], " ",
+      rows.push_back(absl::StrCat(row.position, " ", plan.names[row.checkpoint], " ",
                                   side(row.reference), "/", side(row.candidate)));
     }
     return rows;
@@ -56,32 +56,46 @@ class AlignmentTest : public ::testing::Test {
 TEST_F(AlignmentTest, EveryTensorOfEitherSideIsARowInForwardOrder) {
   const auto a = Capture("a", {{1, "logits"}, {1, "embed"}, {0, "embed"}});
   const auto b = Capture("b", {{0, "embed"}, {1, "layer.0.out"}, {1, "logits"}});
-  const auto aligned = Align(*a, *b, v1::CompareRequest());
-  ASSERT_TRUE(aligned.ok()) << aligned.status();
-  EXPECT_THAT(Rows(*aligned),
+  const auto plan = PlanAlignment(*a, *b, v1::CompareRequest());
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  Alignment aligned;
+  EXPECT_EQ(AlignPositions(*plan, {0, 9}, *a, *b, &aligned), absl::OkStatus());
+  EXPECT_THAT(Rows(*plan, aligned),
               ElementsAre("0 embed 0/0", "1 embed 1/-", "1 layer.0.out -/1", "1 logits 2/2"));
+  EXPECT_EQ(AlignPositions(*plan, {1, 1}, *a, *b, &aligned), absl::OkStatus());
+  EXPECT_THAT(Rows(*plan, aligned),
+              ElementsAre("1 embed 0/-", "1 layer.0.out -/0", "1 logits 1/1"));
+  EXPECT_EQ(AlignPositions(*plan, {2, 9}, *a, *b, &aligned), absl::OkStatus());
+  EXPECT_THAT(Rows(*plan, aligned), ElementsAre());
 }
 
-TEST_F(AlignmentTest, PositionsAndGlobsOfTheRequestLimitBothSides) {
+TEST_F(AlignmentTest, GlobsAndPositionsOfTheRequestLimitBothSides) {
   const auto a = Capture("a", {{0, "embed"}, {0, "logits"}, {1, "logits"}, {2, "logits"}});
   const auto b = Capture("b", {{0, "logits"}, {1, "embed"}, {1, "logits"}, {2, "logits"}});
   v1::CompareRequest request;
   request.add_checkpoints("log*");
   request.set_last_position(1);
-  const auto aligned = Align(*a, *b, request);
-  ASSERT_TRUE(aligned.ok()) << aligned.status();
-  EXPECT_THAT(Rows(*aligned), ElementsAre("0 logits 0/0", "1 logits 1/1"));
+  const auto plan = PlanAlignment(*a, *b, request);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const store::RowFilter& filter = plan->reference_filter;
+  EXPECT_EQ(filter.last_position, 1);
+  Alignment aligned;
+  EXPECT_EQ(AlignPositions(*plan, {filter.first_position, filter.last_position}, *a, *b, &aligned),
+            absl::OkStatus());
+  EXPECT_THAT(Rows(*plan, aligned), ElementsAre("0 logits 0/0", "1 logits 1/1"));
   request.set_first_position(2);
-  EXPECT_TRUE(absl::IsInvalidArgument(Align(*a, *b, request).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(PlanAlignment(*a, *b, request).status()));
 }
 
 TEST_F(AlignmentTest, ShapesAreKnownWhereSizesDiffer) {
   const auto a = Capture("a", {{0, "embed", 2}, {0, "logits", 3}});
   const auto b = Capture("b", {{0, "embed", 2}, {0, "logits", 4}});
-  const auto aligned = Align(*a, *b, v1::CompareRequest());
-  ASSERT_TRUE(aligned.ok()) << aligned.status();
-  EXPECT_THAT(a->shape(aligned->reference[1]), ElementsAre(3));
-  EXPECT_THAT(b->shape(aligned->candidate[1]), ElementsAre(4));
+  const auto plan = PlanAlignment(*a, *b, v1::CompareRequest());
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  Alignment aligned;
+  ASSERT_EQ(AlignPositions(*plan, {0, 0}, *a, *b, &aligned), absl::OkStatus());
+  EXPECT_THAT(a->shape(aligned.reference[1]), ElementsAre(3));
+  EXPECT_THAT(b->shape(aligned.candidate[1]), ElementsAre(4));
 }
 
 }  // namespace

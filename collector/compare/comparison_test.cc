@@ -295,7 +295,7 @@ TEST_F(ComparisonTest, ManyRowsAreTheSameWhateverTheThreadsAndStopWhenToldTo) {
   std::normal_distribution<float> normal;
   std::vector<Value> a, b;
   for (int position = 0; position < 40; ++position) {
-    for (int layer = 0; layer < 40; ++layer) {
+    for (int layer = 0; layer < 200; ++layer) {
       std::vector<float> values(33);
       for (float& value : values) value = normal(random);
       a.push_back({position, absl::StrCat("layer.", layer, ".out"), values});
@@ -307,7 +307,7 @@ TEST_F(ComparisonTest, ManyRowsAreTheSameWhateverTheThreadsAndStopWhenToldTo) {
   Put("b", Native("cpu"), b);
   const std::string one = Compare({}, 1).SerializeAsString();
   const std::vector<v1::ComparisonRow> rows = rows_;
-  EXPECT_EQ(rows.size(), 1600u);
+  EXPECT_EQ(rows.size(), 8000u);
   EXPECT_EQ(Compare({}, 3).SerializeAsString(), one);
   for (size_t i = 0; i < rows.size(); ++i) {
     ASSERT_EQ(rows_[i].SerializeAsString(), rows[i].SerializeAsString());
@@ -326,6 +326,44 @@ TEST_F(ComparisonTest, ManyRowsAreTheSameWhateverTheThreadsAndStopWhenToldTo) {
       &summary);
   EXPECT_EQ(stopped.code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(seen, 3);
+}
+
+TEST_F(ComparisonTest, RowsAtPositionsWithoutATokenAreNotMissed) {
+  std::vector<Value> values;
+  for (const int position : {0, 3, 7, 8, 1000, 2000000000}) {
+    for (int layer = 0; layer < 600; ++layer) {
+      values.push_back({position, absl::StrCat("layer.", layer, ".out"), {1, 2}});
+    }
+  }
+  Put("a", Native("llama"), values, {1, 2, 3, 4, 5});
+  Put("b", Native("cpu"), values, {1, 2, 3, 4, 5});
+  for (const int threads : {1, 2, 4}) {
+    const v1::ComparisonSummary s = Compare({}, threads);
+    EXPECT_EQ(s.match(), 6 * 600);
+    ASSERT_EQ(rows_.size(), 6u * 600);
+    EXPECT_EQ(rows_[600].position(), 3);
+    EXPECT_EQ(rows_.back().position(), 2000000000);
+  }
+}
+
+TEST_F(ComparisonTest, ACaptureDeletedMeanwhileIsNoResult) {
+  for (const char* team : {"a", "b"}) {
+    Put(team, Native(team), {{0, "embed", {1, 2}}, {1, "embed", {1, 2}}});
+  }
+  v1::CompareRequest request;
+  request.set_run("r");
+  request.set_reference("a");
+  request.set_candidate("b");
+  v1::ComparisonSummary summary;
+  const absl::Status status = CompareCaptures(
+      *store_, request,
+      [&](const v1::ComparisonRow& row) {
+        return row.position() == 0 ? store_->Delete("r", "b").status() : absl::OkStatus();
+      },
+      &summary);
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted) << status;
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("run \"r\", team \"b\" was deleted or replaced meanwhile"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -116,12 +117,11 @@ std::string GarbageReason(absl::string_view suspect, absl::string_view other) {
 std::string RowMaker::Mismatch(const AlignedRow& aligned) const {
   if (aligned.candidate < 0) return "recorded by the reference only";
   if (aligned.reference < 0) return "recorded by the candidate only";
-  const store::TensorRow& a = context_.alignment->reference[aligned.reference];
-  const store::TensorRow& b = context_.alignment->candidate[aligned.candidate];
+  const store::TensorRow& a = alignment_.reference[aligned.reference];
+  const store::TensorRow& b = alignment_.candidate[aligned.candidate];
   if (a.elements != b.elements) {
-    return absl::StrCat(
-        "shapes differ: ", tensor::ShapeToString(context_.reference_shapes->shape(a)), " against ",
-        tensor::ShapeToString(context_.candidate_shapes->shape(b)));
+    return absl::StrCat("shapes differ: ", tensor::ShapeToString(reference_.shape(a)), " against ",
+                        tensor::ShapeToString(candidate_.shape(b)));
   }
   if (a.stored_elements == 0 || b.stored_elements == 0) return "no element was kept";
   return "";
@@ -138,18 +138,18 @@ const RowLimits& RowMaker::LimitsAt(int32_t checkpoint, const RowPlace& place) {
 }
 
 absl::Status RowMaker::Measure(const AlignedRow& aligned, v1::ComparisonRow* row) {
-  const store::TensorRow& a = context_.alignment->reference[aligned.reference];
-  const store::TensorRow& b = context_.alignment->candidate[aligned.candidate];
+  const store::TensorRow& a = alignment_.reference[aligned.reference];
+  const store::TensorRow& b = alignment_.candidate[aligned.candidate];
   ASSIGN_OR_RETURN(const absl::string_view reference,
-                   reference_->Read(a.blob_id, a.offset, a.bytes));
+                   reference_data_->Read(a.blob_id, a.offset, a.bytes));
   ASSIGN_OR_RETURN(const absl::string_view candidate,
-                   candidate_->Read(b.blob_id, b.offset, b.bytes));
+                   candidate_data_->Read(b.blob_id, b.offset, b.bytes));
   const Payload left = {a.dtype, reference}, right = {b.dtype, candidate};
   const PairMetrics metrics = comparer_.Compare(left, right);
   SetMetrics(metrics, row);
-  RowPlace place = {context_.alignment->names[aligned.checkpoint], a.dtype, b.dtype};
-  if (context_.stretches != nullptr) {
-    const RowStretch& stretch = context_.stretches->Of(aligned);
+  RowPlace place = {context_.plan->names[aligned.checkpoint], a.dtype, b.dtype};
+  if (stretches_ != nullptr) {
+    const RowStretch& stretch = (*stretches_)[aligned.checkpoint];
     row->set_measured_from(stretch.measured_from);
     row->set_single_op(stretch.single_op);
     place.single_op = stretch.single_op;
@@ -184,9 +184,10 @@ absl::Status RowMaker::Measure(const AlignedRow& aligned, v1::ComparisonRow* row
   return absl::OkStatus();
 }
 
-absl::Status RowMaker::Make(const AlignedRow& aligned, v1::ComparisonRow* row) {
+absl::Status RowMaker::MakeRow(const AlignedRow& aligned, v1::ComparisonRow* row) {
+  row->Clear();
   row->set_position(aligned.position);
-  row->set_checkpoint(context_.alignment->names[aligned.checkpoint]);
+  row->set_checkpoint(context_.plan->names[aligned.checkpoint]);
   if (aligned.position >= context_.identity->first_incomparable()) {
     row->set_verdict(v1::ROW_VERDICT_NOT_COMPARABLE);
     row->set_reason(context_.identity->other_model
@@ -201,6 +202,34 @@ absl::Status RowMaker::Make(const AlignedRow& aligned, v1::ComparisonRow* row) {
     return absl::OkStatus();
   }
   return Measure(aligned, row);
+}
+
+size_t RowMaker::BeginPosition(size_t begin) {
+  const std::vector<AlignedRow>& rows = alignment_.rows;
+  size_t end = begin;
+  while (end < rows.size() && rows[end].position == rows[begin].position) ++end;
+  if (context_.stretches != nullptr) {
+    stretches_ =
+        &context_.stretches->Of(Substituted(alignment_, begin, end, context_.plan->names.size()));
+  }
+  return end;
+}
+
+absl::Status RowMaker::Make(PositionRange positions, MadeRows* made) {
+  RETURN_IF_ERROR(AlignPositions(*context_.plan, positions, reference_, candidate_, &alignment_));
+  const absl::Cleanup release = [this] {
+    reference_data_->Release();
+    candidate_data_->Release();
+  };
+  const size_t rows = alignment_.rows.size();
+  made->rows.resize(rows);
+  made->checkpoints.resize(rows);
+  for (size_t i = 0, position_end = 0; i < rows; ++i) {
+    if (i == position_end) position_end = BeginPosition(i);
+    made->checkpoints[i] = alignment_.rows[i].checkpoint;
+    RETURN_IF_ERROR(MakeRow(alignment_.rows[i], &made->rows[i]));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace parity::compare

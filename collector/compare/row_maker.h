@@ -1,14 +1,14 @@
-// Turns one aligned pair of tensors into a ComparisonRow: metrics, limits, verdict, reason.
+// Turns aligned pairs of tensors into ComparisonRows: metrics, limits, verdict, reason.
 #ifndef PARITY_COLLECTOR_COMPARE_ROW_MAKER_H_
 #define PARITY_COLLECTOR_COMPARE_ROW_MAKER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "collector/compare/alignment.h"
 #include "collector/compare/identity_gate.h"
 #include "collector/compare/pair_metrics.h"
@@ -20,39 +20,43 @@
 
 namespace parity::compare {
 
-// What all rows of a comparison share. The readers here are asked for shapes only.
+// What all rows of a comparison share.
 struct RowContext {
-  const Alignment* alignment = nullptr;
+  const AlignmentPlan* plan = nullptr;
   const Profile* profile = nullptr;
   const Identity* identity = nullptr;
-  const ShadowStretches* stretches =
-      nullptr;  // null unless the candidate is a shadow of the reference
-  const store::CaptureReader* reference_shapes = nullptr;
-  const store::CaptureReader* candidate_shapes = nullptr;
+  ShadowStretches* stretches = nullptr;  // null unless the candidate is a shadow of the reference
 };
 
-// One thread's maker, with a reader for each side's bytes.
+// Rows in order, each with its checkpoint (index into AlignmentPlan::names).
+struct MadeRows {
+  std::vector<v1::ComparisonRow> rows;
+  std::vector<int32_t> checkpoints;
+};
+
+// One thread's maker. Both readers outlive it and are used by nobody else meanwhile.
 class RowMaker {
  public:
-  RowMaker(const RowContext& context, std::unique_ptr<store::BlobReader> reference,
-           std::unique_ptr<store::BlobReader> candidate)
+  RowMaker(const RowContext& context, store::CaptureReader& reference,
+           store::CaptureReader& candidate)
       : context_(context),
-        reference_(std::move(reference)),
-        candidate_(std::move(candidate)),
-        limits_(context.alignment->names.size()) {}
+        reference_(reference),
+        candidate_(candidate),
+        reference_data_(reference.ReadAhead()),
+        candidate_data_(candidate.ReadAhead()),
+        limits_(context.plan->names.size()) {}
 
-  // REQUIRES: `row` is empty.
-  absl::Status Make(const AlignedRow& aligned, v1::ComparisonRow* row);
-  // Ends the readers' transactions.
-  void Release() {
-    reference_->Release();
-    candidate_->Release();
-  }
+  // Reads and compares what stands at these positions. `made`'s memory is used again. Holds no read
+  // transaction afterwards.
+  absl::Status Make(PositionRange positions, MadeRows* made);
 
  private:
+  absl::Status MakeRow(const AlignedRow& aligned, v1::ComparisonRow* row);
   // Why the two cannot be paired; empty when they can.
   std::string Mismatch(const AlignedRow& aligned) const;
   absl::Status Measure(const AlignedRow& aligned, v1::ComparisonRow* row);
+  // Where the rows of the position that begins at rows[begin] end; their stretches are looked up.
+  size_t BeginPosition(size_t begin);
   // The profile's limits, remembered: a checkpoint's place is nearly the same at every position.
   const RowLimits& LimitsAt(int32_t checkpoint, const RowPlace& place);
 
@@ -63,9 +67,13 @@ class RowMaker {
   };
 
   const RowContext& context_;
-  const std::unique_ptr<store::BlobReader> reference_;
-  const std::unique_ptr<store::BlobReader> candidate_;
-  std::vector<KnownLimits> limits_;  // by checkpoint
+  store::CaptureReader& reference_;
+  store::CaptureReader& candidate_;
+  const std::unique_ptr<store::BlobReader> reference_data_;
+  const std::unique_ptr<store::BlobReader> candidate_data_;
+  Alignment alignment_;                                 // of the positions at hand
+  const std::vector<RowStretch>* stretches_ = nullptr;  // of the position at hand
+  std::vector<KnownLimits> limits_;                     // by checkpoint
   PairComparer comparer_;
 };
 

@@ -5,7 +5,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
-#include "proto/checkpoint/name.h"
 
 namespace parity::compare {
 namespace {
@@ -28,17 +27,13 @@ bool IsOptional(Stage stage, absl::string_view architecture) {
 
 // All the checkpoints the model computes, as far as one can tell: those every model has in every
 // layer seen, and the optional ones that somebody recorded or the architecture is known for.
-std::vector<Name> ModelNames(const std::vector<std::optional<Name>>& known,
-                             absl::string_view architecture) {
+std::vector<Name> ModelNames(const std::vector<Name>& known, absl::string_view architecture) {
   int32_t layers = 0;
-  for (const auto& name : known) {
-    if (name) layers = std::max(layers, name->layer + 1);
-  }
+  for (const Name& name : known) layers = std::max(layers, name.layer + 1);
   std::vector<Name> names;
   for (const checkpoint::StageTraits& traits : checkpoint::Stages()) {
-    const bool seen = std::any_of(known.begin(), known.end(), [&](const auto& name) {
-      return name && name->stage == traits.stage;
-    });
+    const bool seen = std::any_of(known.begin(), known.end(),
+                                  [&](const Name& name) { return name.stage == traits.stage; });
     if (IsOptional(traits.stage, architecture) && !seen) continue;
     if (!traits.in_layer) names.push_back({traits.stage, -1});
     for (int32_t layer = 0; traits.in_layer && layer < layers; ++layer) {
@@ -56,7 +51,7 @@ int DepthOf(const Name& name, int layers) {
   return name.stage == Stage::kLayerOut ? name.layer + 1 : name.layer;
 }
 
-RowStretch Describe(const Name& name, const checkpoint::Stretch& stretch, int layers) {
+RowStretch DescribeOne(const Name& name, const checkpoint::Stretch& stretch, int layers) {
   RowStretch row;
   std::vector<std::string> from;
   int start = stretch.from.empty() ? 0 : layers;
@@ -73,51 +68,47 @@ RowStretch Describe(const Name& name, const checkpoint::Stretch& stretch, int la
 
 }  // namespace
 
-ShadowStretches::ShadowStretches(const Alignment& alignment, absl::string_view architecture) {
-  std::vector<std::optional<Name>> known;
-  std::vector<Name> names;       // those that are known...
-  std::vector<int32_t> columns;  // ...and their index
-  for (const std::string& text : alignment.names) {
-    known.push_back(checkpoint::Parse(text));
-    if (!known.back()) continue;
-    columns.push_back(static_cast<int32_t>(known.size()) - 1);
-    names.push_back(*known.back());
+ShadowStretches::ShadowStretches(const std::vector<std::string>& names,
+                                 absl::string_view architecture)
+    : names_(names.size()) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::optional<Name> name = checkpoint::Parse(names[i]);
+    if (!name) continue;
+    columns_.push_back(static_cast<int32_t>(i));
+    known_.push_back(*name);
   }
-  const std::vector<Name> model = ModelNames(known, architecture);
-  int32_t layers = 0;
-  for (const Name& name : model) layers = std::max(layers, name.layer + 1);
-
-  std::map<std::vector<bool>, size_t> patterns;
-  for (size_t begin = 0, end = 0; begin < alignment.rows.size(); begin = end) {
-    const int32_t position = alignment.rows[begin].position;
-    std::vector<bool> substituted(known.size(), false);
-    for (end = begin; end < alignment.rows.size() && alignment.rows[end].position == position;
-         ++end) {
-      const AlignedRow& row = alignment.rows[end];
-      substituted[row.checkpoint] =
-          row.candidate >= 0 && !alignment.candidate[row.candidate].not_substituted;
-    }
-    const auto [found, added] = patterns.emplace(substituted, stretches_.size());
-    if (added) {
-      std::vector<Name> recorded;
-      for (size_t i = 0; i < known.size(); ++i) {
-        if (known[i] && substituted[i]) recorded.push_back(*known[i]);
-      }
-      const auto measured = checkpoint::MeasuredFromAll(names, model, recorded);
-      std::vector<RowStretch>& rows = stretches_.emplace_back(known.size());
-      for (size_t i = 0; i < names.size(); ++i) {
-        rows[columns[i]] = Describe(names[i], measured[i], layers);
-      }
-    }
-    if (pattern_.empty() || pattern_.rbegin()->second != found->second) {
-      pattern_.emplace_hint(pattern_.end(), position, found->second);
-    }
-  }
+  model_ = ModelNames(known_, architecture);
+  for (const Name& name : model_) layers_ = std::max(layers_, name.layer + 1);
 }
 
-const RowStretch& ShadowStretches::Of(const AlignedRow& row) const {
-  const auto after = pattern_.upper_bound(row.position);
-  return stretches_[std::prev(after)->second][row.checkpoint];
+const std::vector<RowStretch>& ShadowStretches::Of(const std::vector<bool>& substituted) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto [pattern, added] = patterns_.try_emplace(substituted);
+  if (added) pattern->second = Describe(substituted);
+  return pattern->second;
+}
+
+std::vector<RowStretch> ShadowStretches::Describe(const std::vector<bool>& substituted) const {
+  std::vector<Name> recorded;
+  for (size_t i = 0; i < known_.size(); ++i) {
+    if (substituted[columns_[i]]) recorded.push_back(known_[i]);
+  }
+  const auto measured = checkpoint::MeasuredFromAll(known_, model_, recorded);
+  std::vector<RowStretch> rows(names_);
+  for (size_t i = 0; i < known_.size(); ++i) {
+    rows[columns_[i]] = DescribeOne(known_[i], measured[i], layers_);
+  }
+  return rows;
+}
+
+std::vector<bool> Substituted(const Alignment& alignment, size_t begin, size_t end, size_t names) {
+  std::vector<bool> substituted(names, false);
+  for (size_t i = begin; i < end; ++i) {
+    const AlignedRow& row = alignment.rows[i];
+    substituted[row.checkpoint] =
+        row.candidate >= 0 && !alignment.candidate[row.candidate].not_substituted;
+  }
+  return substituted;
 }
 
 }  // namespace parity::compare

@@ -77,20 +77,27 @@ void ReadStatistics(const ScannedRow& columns, TensorRow& row) {
 
 }  // namespace
 
-CaptureReader::CaptureReader(std::shared_ptr<Database> database, int64_t capture_id,
-                             std::string run, v1::Capture capture,
-                             std::vector<CheckpointInfo> checkpoints,
-                             std::vector<int64_t> checkpoint_ids)
+CaptureReader::CaptureReader(std::shared_ptr<Database> database,
+                             std::shared_ptr<const CaptureHeader> header)
     : database_(std::move(database)),
       blobs_(std::make_unique<BlobReader>(database_)),
-      capture_id_(capture_id),
-      run_(std::move(run)),
-      capture_(std::move(capture)),
-      checkpoints_(std::move(checkpoints)),
-      checkpoint_ids_(std::move(checkpoint_ids)),
-      last_shapes_(checkpoints_.size(), -1) {}
+      header_(std::move(header)),
+      last_shapes_(header_->checkpoints.size(), -1) {}
 
 CaptureReader::~CaptureReader() = default;
+
+std::unique_ptr<CaptureReader> CaptureReader::Beside(const CaptureReader& other) const {
+  return std::make_unique<CaptureReader>(database_, other.header());
+}
+
+absl::Status CaptureReader::CheckExists() {
+  ASSIGN_OR_RETURN(Statement statement, database_->Prepare("SELECT 1 FROM captures WHERE id = ?"));
+  statement.Bind(1, capture_id());
+  ASSIGN_OR_RETURN(const bool there, statement.Step());
+  if (there) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat(database_->path(), ": run \"", run(), "\", team \"",
+                                         capture().team(), "\" was deleted or replaced meanwhile"));
+}
 
 absl::StatusOr<int32_t> CaptureReader::InternShape(absl::string_view text, int32_t guess) {
   if (guess >= 0 && shape_texts_[guess] == text) return guess;
@@ -125,40 +132,52 @@ absl::Status CaptureReader::ReadRow(const ScannedRow& columns, const RowFilter& 
 }
 
 absl::StatusOr<std::vector<TensorRow>> CaptureReader::ReadTensors(const RowFilter& filter) {
-  std::string columns(kPlaceColumns);
-  if (filter.columns != RowFilter::Columns::kPlace) absl::StrAppend(&columns, kShapeColumns);
-  if (filter.columns == RowFilter::Columns::kAll) absl::StrAppend(&columns, kStatisticsColumns);
-  CheckpointIndex index(checkpoint_ids_);
   std::vector<TensorRow> rows;
-  if (capture_.tensors() > 0 && capture_.tensors() < (1 << 22)) rows.reserve(capture_.tensors());
+  RETURN_IF_ERROR(ReadTensors(filter, &rows));
+  return rows;
+}
+
+absl::StatusOr<RowScan*> CaptureReader::ScanOf(RowFilter::Columns wanted) {
+  if (scan_ != nullptr && scan_columns_ == wanted) return scan_.get();
+  std::string columns(kPlaceColumns);
+  if (wanted != RowFilter::Columns::kPlace) absl::StrAppend(&columns, kShapeColumns);
+  if (wanted == RowFilter::Columns::kAll) absl::StrAppend(&columns, kStatisticsColumns);
+  ASSIGN_OR_RETURN(scan_, RowScan::Prepare(*database_, columns, kFromRows));
+  scan_columns_ = wanted;
+  return scan_.get();
+}
+
+absl::Status CaptureReader::ReadTensors(const RowFilter& filter, std::vector<TensorRow>* rows) {
+  ASSIGN_OR_RETURN(RowScan * scan, ScanOf(filter.columns));
+  CheckpointIndex index(header_->checkpoint_ids);
+  rows->clear();
   const auto take = [&](const ScannedRow& scanned) -> absl::Status {
     const int32_t checkpoint = index.Find(scanned.Int(1));
     const bool wanted = checkpoint < 0 || filter.checkpoints.empty() ||
                         (static_cast<size_t>(checkpoint) < filter.checkpoints.size() &&
                          filter.checkpoints[checkpoint]);
     if (!wanted) return absl::OkStatus();
-    rows.emplace_back().checkpoint = checkpoint;
-    return ReadRow(scanned, filter, rows.back());
+    rows->emplace_back().checkpoint = checkpoint;
+    return ReadRow(scanned, filter, rows->back());
   };
-  RETURN_IF_ERROR(ScanRows(*database_, columns, kFromRows,
-                           {capture_id_, filter.first_position, filter.last_position}, take));
+  RETURN_IF_ERROR(scan->Run({capture_id(), filter.first_position, filter.last_position}, take));
   // Ids rise in the order of first arrival, which is forward order unless captures differ in their
   // checkpoints.
-  if (!std::is_sorted(rows.begin(), rows.end(), IsBefore)) {
-    std::sort(rows.begin(), rows.end(), IsBefore);
+  if (!std::is_sorted(rows->begin(), rows->end(), IsBefore)) {
+    std::sort(rows->begin(), rows->end(), IsBefore);
   }
-  return rows;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<v1::TokenRecord>> CaptureReader::ReadTokens() {
   ASSIGN_OR_RETURN(Statement statement, database_->Prepare(kSelectTokens));
-  statement.Bind(1, capture_id_);
+  statement.Bind(1, capture_id());
   std::vector<v1::TokenRecord> tokens;
   while (true) {
     ASSIGN_OR_RETURN(const bool more, statement.Step());
     if (!more) return tokens;
     v1::TokenRecord& token = tokens.emplace_back();
-    token.set_team(capture_.team());
+    token.set_team(capture().team());
     token.set_position(static_cast<int32_t>(statement.Int(0)));
     token.set_input_token_id(static_cast<int32_t>(statement.Int(1)));
     token.set_phase(static_cast<v1::Phase>(statement.Int(2)));
@@ -175,7 +194,7 @@ std::unique_ptr<BlobReader> CaptureReader::ReadAhead() const { return blobs_->Ah
 
 absl::StatusOr<v1::Tensor> CaptureReader::ToTensor(const TensorRow& row, bool with_data) {
   v1::Tensor tensor;
-  tensor.set_checkpoint(checkpoints_[row.checkpoint].name);
+  tensor.set_checkpoint(checkpoints()[row.checkpoint].name);
   tensor.set_dtype(row.dtype);
   for (const int64_t size : shape(row)) tensor.add_shape(size);
   if (with_data) {
@@ -192,16 +211,16 @@ absl::StatusOr<v1::Tensor> CaptureReader::ReadTensor(int32_t position,
                                                      absl::string_view checkpoint) {
   RowFilter filter;
   filter.first_position = filter.last_position = position;
-  filter.checkpoints.assign(checkpoints_.size(), false);
-  for (size_t i = 0; i < checkpoints_.size(); ++i) {
-    filter.checkpoints[i] = checkpoints_[i].name == checkpoint;
+  filter.checkpoints.assign(checkpoints().size(), false);
+  for (size_t i = 0; i < checkpoints().size(); ++i) {
+    filter.checkpoints[i] = checkpoints()[i].name == checkpoint;
   }
   std::vector<TensorRow> rows;
-  if (!checkpoints_.empty()) {
+  if (!checkpoints().empty()) {
     ASSIGN_OR_RETURN(rows, ReadTensors(filter));
   }
   if (!rows.empty()) return ToTensor(rows.front(), /*with_data=*/true);
-  return absl::NotFoundError(absl::StrCat("run \"", run_, "\", team \"", capture_.team(),
+  return absl::NotFoundError(absl::StrCat("run \"", run(), "\", team \"", capture().team(),
                                           "\" has no \"", checkpoint, "\" at position ", position));
 }
 

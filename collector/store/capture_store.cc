@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "collector/store/capture_catalog.h"
 #include "collector/store/comparison_table.h"
+#include "collector/store/connection_pool.h"
 #include "collector/store/database.h"
 #include "collector/store/schema.h"
 #include "collector/store/store_lock.h"
@@ -56,10 +57,12 @@ absl::StatusOr<std::pair<std::vector<CheckpointInfo>, std::vector<int64_t>>> Rea
 absl::Status CheckRunName(absl::string_view run) { return CheckName("run", run, ""); }
 absl::Status CheckTeamName(absl::string_view team) { return CheckName("team", team, " +"); }
 
-CaptureStore::CaptureStore(std::string path) : path_(std::move(path)) {}
+CaptureStore::CaptureStore(std::string path)
+    : path_(std::move(path)), connections_(std::make_shared<ConnectionPool>(path_)) {}
 
 CaptureStore::~CaptureStore() {
-  writer_.reset();  // before the lock
+  connections_.reset();  // the last connection to close empties the log
+  writer_.reset();       // before the lock
 }
 
 absl::StatusOr<std::unique_ptr<CaptureStore>> CaptureStore::Open(const std::string& path,
@@ -67,7 +70,7 @@ absl::StatusOr<std::unique_ptr<CaptureStore>> CaptureStore::Open(const std::stri
                                                                  StoreOptions options) {
   std::unique_ptr<CaptureStore> store(new CaptureStore(path));
   if (mode == OpenMode::kReadOnly) {
-    RETURN_IF_ERROR(OpenForReading(path).status());
+    RETURN_IF_ERROR(store->connections_->Take().status());
     return store;
   }
   ASSIGN_OR_RETURN(store->lock_, StoreLock::Acquire(path));
@@ -88,33 +91,35 @@ absl::Status CaptureStore::RequireWriter() const {
 
 absl::StatusOr<std::vector<v1::Run>> CaptureStore::ListRuns(int limit,
                                                             absl::string_view name_glob) const {
-  ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, OpenForReading(path_));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Database> database, connections_->Take());
   return ListRunRows(*database, limit, name_glob);
 }
 
 absl::StatusOr<v1::Run> CaptureStore::GetRun(absl::string_view run) const {
-  ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, OpenForReading(path_));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Database> database, connections_->Take());
   return FindRun(*database, run);
 }
 
 absl::StatusOr<std::vector<std::string>> CaptureStore::RunCheckpoints(absl::string_view run) const {
-  ASSIGN_OR_RETURN(const std::unique_ptr<Database> database, OpenForReading(path_));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Database> database, connections_->Take());
   return FindRunCheckpoints(*database, run);
 }
 
 absl::StatusOr<std::unique_ptr<CaptureReader>> CaptureStore::OpenCapture(
     absl::string_view run, absl::string_view team) const {
-  ASSIGN_OR_RETURN(std::unique_ptr<Database> database, OpenForReading(path_));
+  ASSIGN_OR_RETURN(std::shared_ptr<Database> database, connections_->Take());
   ASSIGN_OR_RETURN(CaptureRow row, FindCapture(*database, run, team));
   ASSIGN_OR_RETURN(auto checkpoints, ReadCheckpoints(*database, row.id));
-  return std::make_unique<CaptureReader>(std::move(database), row.id, std::string(run),
-                                         std::move(row.capture), std::move(checkpoints.first),
-                                         std::move(checkpoints.second));
+  const auto header = std::make_shared<const CaptureHeader>(
+      CaptureHeader{row.id, std::string(run), std::move(row.capture), std::move(checkpoints.first),
+                    std::move(checkpoints.second)});
+  return std::make_unique<CaptureReader>(std::move(database), header);
 }
 
-absl::StatusOr<std::unique_ptr<BlobReader>> CaptureStore::OpenBlobs() const {
-  ASSIGN_OR_RETURN(std::unique_ptr<Database> database, OpenForReading(path_));
-  return std::make_unique<BlobReader>(std::move(database));
+absl::StatusOr<std::unique_ptr<CaptureReader>> CaptureStore::Reopen(
+    const CaptureReader& reader) const {
+  ASSIGN_OR_RETURN(std::shared_ptr<Database> database, connections_->Take());
+  return std::make_unique<CaptureReader>(std::move(database), reader.header());
 }
 
 absl::StatusOr<BegunCapture> CaptureStore::BeginCapture(absl::string_view run,

@@ -20,7 +20,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "collector/store/append.h"
-#include "collector/store/blob_reader.h"
 #include "collector/store/capture_reader.h"
 #include "collector/store/tensor_batch.h"
 #include "parity/v1/checkpoint.pb.h"
@@ -28,6 +27,7 @@
 
 namespace parity::store {
 
+class ConnectionPool;
 class StoreLock;
 class Writer;
 
@@ -69,8 +69,8 @@ class CaptureStore {
   // of its own.
   absl::StatusOr<std::unique_ptr<CaptureReader>> OpenCapture(absl::string_view run,
                                                              absl::string_view team) const;
-  // Reads tensors' bytes on a connection of its own.
-  absl::StatusOr<std::unique_ptr<BlobReader>> OpenBlobs() const;
+  // Another reader of the same capture, for another thread.
+  absl::StatusOr<std::unique_ptr<CaptureReader>> Reopen(const CaptureReader& reader) const;
 
   // --- Writing a capture frame by frame ---
 
@@ -127,6 +127,7 @@ class CaptureStore {
   absl::Status RequireWriter() const;
 
   const std::string path_;
+  std::shared_ptr<ConnectionPool> connections_;  // for reading
   std::unique_ptr<StoreLock> lock_;
   std::unique_ptr<Writer> writer_;  // null when read-only
 };

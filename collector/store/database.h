@@ -18,6 +18,7 @@ struct sqlite3_stmt;
 namespace parity::store {
 
 class Database;
+class RowScan;
 
 // A prepared statement. Errors are sticky: a bind that fails shows at the next Step. Must not
 // outlive its Database.
@@ -99,10 +100,12 @@ class Database {
   sqlite3* handle() const { return handle_; }
 
  private:
+  friend class RowScan;
   explicit Database(std::string path) : path_(std::move(path)) {}
 
   const std::string path_;
   sqlite3* handle_ = nullptr;
+  RowScan* running_scan_ = nullptr;
 };
 
 // BEGIN IMMEDIATE ... COMMIT; rolls back when it goes out of scope uncommitted.

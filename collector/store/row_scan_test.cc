@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace parity::store {
@@ -21,39 +22,63 @@ std::unique_ptr<Database> Numbers() {
   return *std::move(database);
 }
 
-TEST(RowScanTest, HandsOutEveryRowWithItsColumns) {
+std::unique_ptr<RowScan> Prepare(Database& database, const char* columns, const char* from) {
+  auto scan = RowScan::Prepare(database, columns, from);
+  EXPECT_TRUE(scan.ok()) << scan.status();
+  return *std::move(scan);
+}
+
+TEST(RowScanTest, HandsOutEveryRowWithItsColumnsAsOftenAsItIsRun) {
   const auto database = Numbers();
+  const auto scan = Prepare(*database, "id, half, name", "numbers WHERE id BETWEEN ?1 AND ?2");
+  const auto other = Prepare(*database, "name", "numbers");
   std::vector<std::string> seen;
-  const auto status =
-      ScanRows(*database, "id, half, name", "numbers WHERE id BETWEEN ?1 AND ?2", {2, 9},
-               [&](const ScannedRow& row) {
-                 seen.push_back(std::to_string(row.Int(0)) + " " + std::to_string(row.Double(1)) +
-                                " \"" + std::string(row.Text(2)) + "\"");
-                 return absl::OkStatus();
-               });
-  ASSERT_TRUE(status.ok()) << status;
+  const auto take = [&](const ScannedRow& row) {
+    seen.push_back(std::to_string(row.Int(0)) + " " + std::to_string(row.Double(1)) + " \"" +
+                   std::string(row.Text(2)) + "\"");
+    return absl::OkStatus();
+  };
+  EXPECT_EQ(scan->Run({2, 9}, take), absl::OkStatus());
   EXPECT_EQ(seen, (std::vector<std::string>{"2 1.000000 \"\"", "3 0.000000 \"\""}));
+  std::string names;
+  EXPECT_EQ(other->Run({},
+                       [&](const ScannedRow& row) {
+                         names += std::string(row.Text(0)) + ",";
+                         return absl::OkStatus();
+                       }),
+            absl::OkStatus());
+  EXPECT_EQ(names, "one,,,");
+  seen.clear();
+  EXPECT_EQ(scan->Run({0, 1}, take), absl::OkStatus());
+  EXPECT_EQ(seen, (std::vector<std::string>{"1 0.500000 \"one\""}));
 }
 
 TEST(RowScanTest, AnErrorOfTheCallerEndsTheScanAndComesBack) {
   const auto database = Numbers();
+  const auto scan = Prepare(*database, "id", "numbers");
   int rows = 0;
-  const auto scan = [&] {
-    return ScanRows(*database, "id", "numbers", {}, [&](const ScannedRow&) {
+  const auto run = [&] {
+    return scan->Run({}, [&](const ScannedRow&) {
       return ++rows == 2 ? absl::DataLossError("the second is bad") : absl::OkStatus();
     });
   };
-  EXPECT_EQ(scan(), absl::DataLossError("the second is bad"));
+  EXPECT_EQ(run(), absl::DataLossError("the second is bad"));
   EXPECT_EQ(rows, 2);
-  EXPECT_TRUE(scan().ok()) << "the connection is of use afterwards";
+  EXPECT_TRUE(run().ok()) << "the connection is of use afterwards";
   EXPECT_EQ(rows, 5);
 }
 
 TEST(RowScanTest, AnErrorOfTheDatabaseNamesIt) {
   const auto database = Numbers();
-  const auto status =
-      ScanRows(*database, "id", "letters", {}, [](const ScannedRow&) { return absl::OkStatus(); });
-  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("no such table"));
+  EXPECT_THAT(std::string(RowScan::Prepare(*database, "id", "letters").status().message()),
+              testing::HasSubstr("no such table"));
+}
+
+TEST(RowScanTest, OnlyAScanMayCallTheFunction) {
+  const auto database = Numbers();
+  const auto scan = Prepare(*database, "id", "numbers");
+  EXPECT_THAT(std::string(database->Execute("SELECT parity_each_row(1)").message()),
+              testing::HasSubstr("no scan is running"));
 }
 
 }  // namespace
