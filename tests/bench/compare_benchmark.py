@@ -4,7 +4,7 @@
         --db DB --run RUN --reference TEAM --candidate TEAM
 
 Prints two Markdown table rows: the comparison alone, as a running collector does it, and a whole `parity diff` process;
-medians of 5. DB holds two full captures of 64 tokens, as made by `parity-worker run --capture full` with --tokens and
+medians of 15. DB holds two full captures of 64 tokens, as made by `parity-worker run --capture full` with --tokens and
 --force. What is compared was written just before on both sides, as it is when one compares what one captured: the logs are
 exported, DB is copied (its pages are then in large pieces of the page cache, which are read twice as fast as what the kernel
 has read ahead, thrown out and read again). The Python script takes half a minute and runs twice, before and after.
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 
-ROUNDS = 5
+ROUNDS = 15
 
 
 def run(command):
