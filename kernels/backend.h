@@ -25,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernels/dtype.h"
+#include "kernels/top_k.h"
 
 namespace parity::kernels {
 
@@ -134,6 +135,8 @@ struct WorkPlan {
   int32_t heads = 0;            // H
   int32_t head_size = 0;        // K
   int32_t most_positions = 0;   // of a KV cache
+  int64_t top_rows = 0;         // of any TopK
+  int64_t vocabulary = 0;       // V, the columns of any TopK
 };
 
 enum class StepStart : uint8_t {
@@ -193,6 +196,11 @@ class Backend {
   virtual void MatMul(const Weight& weight, Matrix x, Matrix out) = 0;
   // x[t, :] += bias. x: [T, bias.size()].
   virtual void AddBias(const Vector& bias, Matrix x) = 0;
+  // MatMul, then AddBias to `out`: the same bits, perhaps at once.
+  virtual void MatMulBias(const Weight& weight, const Vector& bias, Matrix x, Matrix out) {
+    MatMul(weight, x, out);
+    AddBias(bias, out);
+  }
   // Rotates every head of every row in place. x: [T, n * head_size]; positions: [T].
   virtual void Rope(const RopeSpec& spec, int32_t head_size, absl::Span<const int32_t> positions,
                     Matrix x) = 0;
@@ -206,6 +214,13 @@ class Backend {
   virtual void GatedActivation(Activation activation, Matrix gate, Matrix up, Matrix out) = 0;
   // out = a + b. out may be a or b.
   virtual void Add(Matrix a, Matrix b, Matrix out) = 0;
+  // sum = a + b, then RmsNorm of it to `out`: the same bits, perhaps at once. sum may be a or b;
+  // out must not overlap any of them.
+  virtual void AddRmsNorm(Matrix a, Matrix b, const Vector& weight, float eps, Matrix sum,
+                          Matrix out) {
+    Add(a, b, sum);
+    RmsNorm(sum, weight, eps, out);
+  }
   // x *= factor.
   virtual void Scale(float factor, Matrix x) = 0;
 
@@ -220,6 +235,10 @@ class Backend {
   virtual void Tap(Matrix value, bool substitute, TapSink sink) = 0;
   // Copies to the host. REQUIRES: out.size() == rows*cols. Waits.
   virtual void Read(Matrix value, absl::Span<float> out) = 0;
+  // Brings the k largest values of each row, and the row's sum of exponentials, to the host. Waits.
+  // After an error `out` means nothing. REQUIRES: out.size() == rows, cols >= 1, 1 <= k <=
+  // kMostTopK.
+  virtual void TopK(Matrix x, int32_t k, absl::Span<TopValues> out) = 0;
 
   // Waits for everything issued, returns the first error since the last call, and clears it.
   virtual absl::Status TakeStatus() = 0;

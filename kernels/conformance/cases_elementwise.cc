@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/conformance/cases.h"
@@ -46,6 +47,91 @@ Case RmsNormCase(int64_t rows, int64_t groups, int64_t size, uint32_t seed) {
             Bounds bounds;
             const double units = IsNative(arithmetic) ? 7 : 2;
             for (float e : expected) bounds.push_back(units * kUnit * std::fabs(e));
+            return bounds;
+          }};
+}
+
+// The sum beside the norm of it: the sum is exact, the rest as above.
+Case AddRmsNormCase(int64_t rows, int64_t groups, int64_t size, uint32_t seed) {
+  const int64_t count = rows * groups * size;
+  const Values a = RandomFloats(count, seed, 5.0f), b = RandomFloats(count, seed + 1, 5.0f);
+  const Values w = RandomFloats(size, seed + 2, 2.0f);
+  return {absl::StrCat("AddRmsNorm_", rows, "x", groups, "x", size), rows,
+          [=](Backend& backend, int64_t at_once) {
+            const auto weight = Load(backend, w);
+            const DeviceMatrix x(backend, a, rows), y(backend, b, rows);
+            const DeviceMatrix out(backend, rows, groups * size);
+            ByPieces(rows, at_once, [&](int64_t t, int64_t n) {
+              backend.AddRmsNorm(x.rows(t, n), y.rows(t, n), *weight, 1e-5f, y.rows(t, n),
+                                 out.rows(t, n));
+            });
+            Values both = y.Read();
+            for (float value : out.Read()) both.push_back(value);
+            return both;
+          },
+          [=](Arithmetic arithmetic, const Values& expected) {
+            Bounds bounds(count, 0.0);
+            const double units = IsNative(arithmetic) ? 7 : 2;
+            for (int64_t i = count; i < 2 * count; ++i) {
+              bounds.push_back(units * kUnit * std::fabs(expected[i]));
+            }
+            return bounds;
+          }};
+}
+
+// Few values that are equal, so that most places are decided by the columns; or all different. Rows
+// with NaNs, infinities and zeros of both signs follow each other where there is room.
+Values TopRows(int64_t rows, int64_t cols, bool ties, uint32_t seed) {
+  Values x = RandomFloats(rows * cols, seed, 12.0f);
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (int64_t t = 0; t < rows; ++t) {
+    const absl::Span<float> row = absl::MakeSpan(x).subspan(t * cols, cols);
+    if (ties) {
+      for (float& value : row) value = std::floor(value / 4);
+      row[cols / 2] = -0.0f;
+    }
+    if (t == 1) row[cols / 2] = std::nanf("");
+    if (t == 2) row[cols - 1] = infinity;
+    if (t == 3) std::fill(row.begin(), row.end() - 1, -infinity);
+    if (t == 4) std::fill(row.begin(), row.end(), std::nanf(""));
+    if (t == 5) std::fill(row.begin(), row.end(), -infinity);
+  }
+  return x;
+}
+
+// As a number that differences can be formed of.
+float Finite(double value) {
+  if (std::isnan(value)) return -1e9f;
+  return static_cast<float>(std::clamp(value, -2e9, 2e9));
+}
+
+Case TopKCase(int64_t rows, int64_t cols, int32_t k, bool ties, uint32_t seed) {
+  const Values x = TopRows(rows, cols, ties, seed);
+  return {absl::StrCat("TopK_", rows, "x", cols, "_k", k, ties ? "_ties" : ""), rows,
+          [=](Backend& backend, int64_t at_once) {
+            const DeviceMatrix m(backend, x, rows);
+            Values result;
+            ByPieces(rows, at_once, [&](int64_t t, int64_t n) {
+              std::vector<TopValues> top(n);
+              backend.TopK(m.rows(t, n), k, absl::MakeSpan(top));
+              for (const TopValues& row : top) {
+                for (int32_t i = 0; i < k; ++i) {
+                  const bool there = i < static_cast<int32_t>(row.values.size());
+                  result.push_back(there ? static_cast<float>(row.values[i].id) : -1.0f);
+                  result.push_back(there ? Finite(row.values[i].value) : 0.0f);
+                }
+                result.push_back(Finite(row.exp_sum));
+              }
+            });
+            return result;
+          },
+          // Ids and values are exact. The sum: exp within three units, differences of up to 24
+          // rounded, 64 additions in float, the rounding of this test.
+          [=](Arithmetic, const Values& expected) {
+            Bounds bounds(expected.size(), 0.0);
+            for (size_t i = 2 * k; i < bounds.size(); i += 2 * k + 1) {
+              bounds[i] = (6 + 24 + 64 + 1) * kUnit * std::fabs(expected[i]);
+            }
             return bounds;
           }};
 }
@@ -169,6 +255,19 @@ std::vector<Case> ElementwiseCases() {
     cases.push_back(ActivationCase(activation, 1, 1, seed += 2));
     cases.push_back(ActivationCase(activation, 3, 13, seed += 2));
     cases.push_back(ActivationCase(activation, 48, 1536, seed += 2));  // enough for threads
+  }
+  for (int64_t size : {1, 64, 577}) cases.push_back(AddRmsNormCase(3, 1, size, seed += 3));
+  cases.push_back(AddRmsNormCase(2, 3, 13, seed += 3));
+  for (bool ties : {false, true}) {
+    cases.push_back(TopKCase(6, 1, 1, ties, seed += 3));
+    cases.push_back(TopKCase(6, 321, 1, ties, seed += 3));
+    cases.push_back(TopKCase(6, 321, 40, ties, seed += 3));
+    cases.push_back(TopKCase(6, 40, 1000, ties, seed += 3));
+    cases.push_back(TopKCase(2, 4096, 5, ties, seed += 3));
+    // Several slices, merged at once, and in two steps.
+    cases.push_back(TopKCase(3, 9001, 1, ties, seed += 3));
+    cases.push_back(TopKCase(3, 9001, 1024, ties, seed += 3));
+    cases.push_back(TopKCase(1, 5 * 4096 + 1, 700, ties, seed += 3));
   }
   cases.push_back(AddCase(1, 1, seed += 3));
   cases.push_back(AddCase(64, 577, seed += 3));

@@ -63,6 +63,7 @@ struct Product {
   DType dtype;
   std::vector<uint8_t> bytes;
   std::vector<float> x;
+  std::vector<float> bias;  // empty: none
 
   WeightSource source() const {
     return {absl::StrCat("w_", Traits(dtype).name), dtype, shape.outputs, shape.inputs, bytes};
@@ -74,9 +75,15 @@ std::vector<float> RunProduct(const Product& p, Backend& backend, int64_t at_onc
   CHECK(weight.ok()) << weight.status();
   const DeviceMatrix x(backend, p.x, p.shape.rows);
   const DeviceMatrix out(backend, p.shape.rows, p.shape.outputs);
+  auto bias = backend.LoadVector(p.bias);
+  CHECK(bias.ok()) << bias.status();
   for (int64_t t = 0; t < p.shape.rows; t += at_once) {
     const int64_t n = std::min(at_once, p.shape.rows - t);
-    backend.MatMul(**weight, x.rows(t, n), out.rows(t, n));
+    if (p.bias.empty()) {
+      backend.MatMul(**weight, x.rows(t, n), out.rows(t, n));
+    } else {
+      backend.MatMulBias(**weight, **bias, x.rows(t, n), out.rows(t, n));
+    }
   }
   return out.Read();
 }
@@ -116,7 +123,8 @@ double RoundedAway(const Product& p, int64_t output, const float* x, double magn
 // native: k float additions in a row, each off by at most kUnit of a partial sum <= the magnitude,
 // in random directions: sqrt(k) of them, twice for safety, and a few for the scales. f32: one
 // rounding on either side, weights rounded to float as everywhere, and double sums; on a card
-// double sums for few rows only. A card's native numerics: what they round away, then as native.
+// double sums for few rows only. A card's native numerics: what they round away, then as native. A
+// bias is added to the rounded sum, and rounded again.
 std::vector<double> ProductBounds(const Product& p, Arithmetic arithmetic,
                                   const std::vector<float>& expected) {
   const bool float_sums =
@@ -131,26 +139,30 @@ std::vector<double> ProductBounds(const Product& p, Arithmetic arithmetic,
         PrepareActivations(p.dtype, oracle, p.x.data() + t * p.shape.inputs, p.shape.inputs);
     for (int64_t r = 0; r < p.shape.outputs; ++r) {
       const double magnitude = Magnitude(p.source(), r, x);
-      const double rounded = 2 * kUnit * std::fabs(expected[bounds.size()]);
+      const double result = expected[bounds.size()];
+      const double bias = p.bias.empty() ? 0 : p.bias[r];
+      const double added = p.bias.empty() ? 0 : 2 * kUnit * std::fabs(result);
+      const double rounded = 2 * kUnit * (std::fabs(result - bias) + added);
       if (float_sums) {
         double bound = (4 + 2 * std::sqrt(additions)) * kUnit * magnitude;
         if (arithmetic == Arithmetic::kDeviceNative) {
           bound += RoundedAway(p, r, p.x.data() + t * p.shape.inputs, magnitude);
         }
-        bounds.push_back(bound);
+        bounds.push_back(bound + added);
       } else {
-        bounds.push_back(rounded + 1e-13 * magnitude);
+        bounds.push_back(rounded + 1e-13 * magnitude + added);
       }
     }
   }
   return bounds;
 }
 
-Case ProductCase(DType dtype, Shape shape, uint32_t seed) {
+Case ProductCase(DType dtype, Shape shape, bool biased, uint32_t seed) {
   const Product p = {shape, dtype, RandomWeight(dtype, shape.outputs, shape.inputs, seed),
-                     RandomFloats(shape.rows * shape.inputs, seed + 1, 3.0f)};
-  return {absl::StrCat("MatMul_", Traits(dtype).name, "_", shape.rows, "x", shape.outputs, "x",
-                       shape.inputs),
+                     RandomFloats(shape.rows * shape.inputs, seed + 1, 3.0f),
+                     RandomFloats(biased ? shape.outputs : 0, seed + 2, 3.0f)};
+  return {absl::StrCat(biased ? "MatMulBias_" : "MatMul_", Traits(dtype).name, "_", shape.rows, "x",
+                       shape.outputs, "x", shape.inputs),
           shape.rows,
           [p](Backend& backend, int64_t at_once) { return RunProduct(p, backend, at_once); },
           [p](Arithmetic arithmetic, const std::vector<float>& expected) {
@@ -197,7 +209,11 @@ std::vector<Case> ProductCases() {
                                            : traits.block_elements == 32 ? kBlockShapes
                                                                          : kSuperShapes;
     for (const Shape& shape : shapes) {
-      cases.push_back(ProductCase(traits.dtype, shape, seed += 2));
+      cases.push_back(ProductCase(traits.dtype, shape, /*biased=*/false, seed += 2));
+    }
+    // From the packed blocks, and dequantised.
+    for (const Shape& shape : {shapes[1], shapes[4]}) {
+      cases.push_back(ProductCase(traits.dtype, shape, /*biased=*/true, seed += 3));
     }
   }
   return cases;

@@ -10,6 +10,7 @@
 #include "kernels/cpu/gelu.h"
 #include "kernels/cpu/kv_cache.h"
 #include "kernels/cpu/packed_weight.h"
+#include "kernels/top_k.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::kernels {
@@ -245,6 +246,17 @@ void CpuBackend::Read(Matrix value, absl::Span<float> out) {
   if (!status_.ok()) return;
   CHECK_EQ(static_cast<int64_t>(out.size()), Elements(value));
   std::memcpy(out.data(), value.data, out.size() * sizeof(float));
+}
+
+void CpuBackend::TopK(Matrix x, int32_t k, absl::Span<TopValues> out) {
+  if (!status_.ok()) return;
+  CHECK_EQ(static_cast<int64_t>(out.size()), x.rows);
+  CHECK(k >= 1 && k <= kMostTopK) << k;
+  ForRows(x, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      out[t] = TopOf({x.data + t * x.cols, static_cast<size_t>(x.cols)}, k);
+    }
+  });
 }
 
 absl::Status CpuBackend::TakeStatus() {

@@ -59,6 +59,7 @@ class CpuBackend : public Backend {
   void Scale(float factor, Matrix x) override;
   void Tap(Matrix value, bool substitute, TapSink sink) override;
   void Read(Matrix value, absl::Span<float> out) override;
+  void TopK(Matrix x, int32_t k, absl::Span<TopValues> out) override;
   absl::Status TakeStatus() override;
 
  private:

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/cuda/top_result.h"
+#include "kernels/top_k.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::kernels::cuda {
@@ -61,13 +63,21 @@ constexpr int64_t kMostRingBytes = 16 << 20;
 
 // What the ops of a plan take beside its weights and buffers.
 struct WorkBytes {
-  int64_t activations, factors, weights, partials;
+  int64_t activations, factors, weights, partials, top;
   int64_t ids, places, tiles;
   int64_t ring;
   int64_t total() const {
-    return activations + factors + weights + partials + 2 * ids + places + tiles + ring;
+    return activations + factors + weights + partials + top + 2 * ids + places + tiles + ring;
   }
 };
+
+// Of the largest values of rows: what is brought to the host, first the keys, then the sums.
+int64_t TopKeyBytes(int64_t rows, int32_t k) {
+  return rows * k * static_cast<int64_t>(sizeof(TopKey));
+}
+int64_t TopBytes(int64_t rows, int64_t cols, int32_t k) {
+  return TopKeyBytes(rows, k) + rows * TopSlices(cols) * static_cast<int64_t>(sizeof(SliceSum));
+}
 
 WorkBytes BytesOf(const WorkPlan& plan, int64_t tile_elements, bool exact) {
   constexpr int64_t kFloat = sizeof(float);
@@ -87,6 +97,8 @@ WorkBytes BytesOf(const WorkPlan& plan, int64_t tile_elements, bool exact) {
     bytes.weights = std::min(tile, plan.largest_product) * (exact ? kFloat : 2);
   }
   bytes.partials = PartialBytes(widest);
+  bytes.top = TopBytes(plan.top_rows, plan.vocabulary, kMostTopK) +
+              TopScratchBytes(plan.top_rows, plan.vocabulary, kMostTopK);
   bytes.ids = plan.most_rows * static_cast<int64_t>(sizeof(int32_t));
   bytes.places = plan.most_rows * static_cast<int64_t>(sizeof(DevicePlace));
   bytes.tiles = plan.most_rows * static_cast<int64_t>(sizeof(RowTile));
@@ -122,10 +134,15 @@ absl::Status CudaBackend::Prepare(const WorkPlan& plan) {
                           device_->name() + (memory.limited ? " within --gpu-memory-limit" : "")};
   if (options_.on_plan) options_.on_plan(all);
   if (all.required() > all.free) return absl::ResourceExhaustedError(all.ToString());
-  const std::pair<Block*, int64_t> blocks[] = {
-      {&activations_, work.activations}, {&factors_, work.factors},  {&weights_, work.weights},
-      {&partials_, work.partials},       {&ids_.block, work.ids},    {&positions_.block, work.ids},
-      {&places_.block, work.places},     {&tiles_.block, work.tiles}};
+  const std::pair<Block*, int64_t> blocks[] = {{&activations_, work.activations},
+                                               {&factors_, work.factors},
+                                               {&weights_, work.weights},
+                                               {&partials_, work.partials},
+                                               {&top_, work.top},
+                                               {&ids_.block, work.ids},
+                                               {&positions_.block, work.ids},
+                                               {&places_.block, work.places},
+                                               {&tiles_.block, work.tiles}};
   for (const auto& [block, bytes] : blocks) {
     if (bytes > 0) Scratch(*block, bytes);
   }
@@ -225,7 +242,30 @@ void CudaBackend::RmsNorm(Matrix x, const Vector& weight, float eps, Matrix out)
                 exact(), out.data);
 }
 
+void CudaBackend::AddRmsNorm(Matrix a, Matrix b, const Vector& weight, float eps, Matrix sum,
+                             Matrix out) {
+  if (!status_.ok()) return;
+  CheckSameShape(a, b);
+  CheckSameShape(a, sum);
+  CheckSameShape(a, out);
+  CHECK(weight.size() > 0 && a.cols % weight.size() == 0) << a.cols << " by " << weight.size();
+  if (Elements(a) == 0) return;
+  Wrote(sum);
+  Wrote(out);
+  AddRmsNormGroups(stream(), a.data, b.data, Values(weight), Elements(a) / weight.size(),
+                   weight.size(), eps, exact(), sum.data, out.data);
+}
+
 void CudaBackend::MatMul(const Weight& weight, Matrix x, Matrix out) {
+  Product(weight, nullptr, x, out);
+}
+
+void CudaBackend::MatMulBias(const Weight& weight, const Vector& bias, Matrix x, Matrix out) {
+  CHECK_EQ(weight.rows(), bias.size());
+  Product(weight, Values(bias), x, out);
+}
+
+void CudaBackend::Product(const Weight& weight, const float* bias, Matrix x, Matrix out) {
   if (!status_.ok()) return;
   CHECK_EQ(x.rows, out.rows);
   CHECK_EQ(x.cols, weight.cols());
@@ -233,16 +273,17 @@ void CudaBackend::MatMul(const Weight& weight, Matrix x, Matrix out) {
   if (Elements(out) == 0) return;
   Wrote(out);
   if (x.rows <= kMostVectorRows) {
-    VectorProduct(ViewOf(weight), x, out);
+    VectorProduct(ViewOf(weight), bias, x, out);
   } else {
     DenseProduct(ViewOf(weight), x, out);
+    if (bias != nullptr && status_.ok()) AddBiasRows(stream(), bias, out.rows, out.cols, out.data);
   }
 }
 
-void CudaBackend::VectorProduct(const WeightView& weight, Matrix x, Matrix out) {
-  if (exact()) return DoubleProduct(stream(), weight, x.data, x.rows, out.data);
+void CudaBackend::VectorProduct(const WeightView& weight, const float* bias, Matrix x, Matrix out) {
+  if (exact()) return DoubleProduct(stream(), weight, bias, x.data, x.rows, out.data);
   if (IsFloatType(weight.dtype)) {
-    return FloatProduct(stream(), weight, x.data, x.rows, out.data);
+    return FloatProduct(stream(), weight, bias, x.data, x.rows, out.data);
   }
   const bool known =
       quantised_.data == x.data && quantised_.rows == x.rows && quantised_.cols == x.cols;
@@ -252,7 +293,7 @@ void CudaBackend::VectorProduct(const WeightView& weight, Matrix x, Matrix out) 
   if (q == nullptr || scales == nullptr) return;
   if (!known) QuantizeRows(stream(), x.data, x.rows, x.cols, q, scales);
   quantised_ = x;
-  Int8Product(stream(), weight, q, scales, x.rows, out.data);
+  Int8Product(stream(), weight, bias, q, scales, x.rows, out.data);
 }
 
 const void* CudaBackend::DenseActivations(GemmType type, Matrix x) {
@@ -463,6 +504,34 @@ void CudaBackend::Read(Matrix value, absl::Span<float> out) {
   if (!status_.ok()) return;
   CHECK_EQ(static_cast<int64_t>(out.size()), Elements(value));
   device_->Download(value.data, Elements(value) * static_cast<int64_t>(sizeof(float)), out.data());
+}
+
+void CudaBackend::TopK(Matrix x, int32_t k, absl::Span<TopValues> out) {
+  if (!status_.ok()) return;
+  CHECK_EQ(static_cast<int64_t>(out.size()), x.rows);
+  CHECK(x.cols >= 1 && k >= 1 && k <= kMostTopK) << k << " of " << x.cols;
+  if (x.rows == 0) return;
+  const int64_t bytes = TopBytes(x.rows, x.cols, k);
+  auto* const result =
+      static_cast<uint8_t*>(Scratch(top_, bytes + TopScratchBytes(x.rows, x.cols, k)));
+  if (result == nullptr) return;
+  const int64_t key_bytes = TopKeyBytes(x.rows, k);
+  TopOfRows(stream(), {.x = x.data,
+                       .rows = x.rows,
+                       .cols = x.cols,
+                       .k = k,
+                       .scratch = result + bytes,
+                       .keys = reinterpret_cast<TopKey*>(result),
+                       .sums = reinterpret_cast<SliceSum*>(result + key_bytes)});
+  const int64_t slices = TopSlices(x.cols);
+  std::vector<TopKey> keys(bytes / sizeof(TopKey));  // and the sums: one copy, one wait
+  device_->Download(result, bytes, keys.data());
+  std::vector<SliceSum> sums(x.rows * slices);
+  std::memcpy(sums.data(), keys.data() + x.rows * k, bytes - key_bytes);
+  for (int64_t t = 0; t < x.rows; ++t) {
+    out[t] = TopOfKeys(absl::MakeConstSpan(keys).subspan(t * k, k),
+                       absl::MakeConstSpan(sums).subspan(t * slices, slices));
+  }
 }
 
 absl::Status CudaBackend::TakeStatus() {

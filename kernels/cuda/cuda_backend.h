@@ -84,6 +84,7 @@ class CudaBackend : public Backend {
   void RmsNorm(Matrix x, const Vector& weight, float eps, Matrix out) override;
   void MatMul(const Weight& weight, Matrix x, Matrix out) override;
   void AddBias(const Vector& bias, Matrix x) override;
+  void MatMulBias(const Weight& weight, const Vector& bias, Matrix x, Matrix out) override;
   void Rope(const RopeSpec& spec, int32_t head_size, absl::Span<const int32_t> positions,
             Matrix x) override;
   void AppendKv(int32_t layer, Matrix k, Matrix v, absl::Span<const RowPlace> places) override;
@@ -91,11 +92,14 @@ class CudaBackend : public Backend {
                  Matrix out) override;
   void GatedActivation(Activation activation, Matrix gate, Matrix up, Matrix out) override;
   void Add(Matrix a, Matrix b, Matrix out) override;
+  void AddRmsNorm(Matrix a, Matrix b, const Vector& weight, float eps, Matrix sum,
+                  Matrix out) override;
   void Scale(float factor, Matrix x) override;
   StepStart BeginStep(const RepeatableStep& step) override;
   void EndStep() override;
   void Tap(Matrix value, bool substitute, TapSink sink) override;
   void Read(Matrix value, absl::Span<float> out) override;
+  void TopK(Matrix x, int32_t k, absl::Span<TopValues> out) override;
   absl::Status TakeStatus() override;
 
  private:
@@ -116,7 +120,9 @@ class CudaBackend : public Backend {
   const T* OnDevice(absl::Span<const T> values, Uploaded& uploaded);
   // Whoever writes to `out` says so: what was quantised of it is no longer what it holds.
   void Wrote(Matrix out);
-  void VectorProduct(const WeightView& weight, Matrix x, Matrix out);
+  // bias: null for none.
+  void Product(const Weight& weight, const float* bias, Matrix x, Matrix out);
+  void VectorProduct(const WeightView& weight, const float* bias, Matrix x, Matrix out);
   void DenseProduct(const WeightView& weight, Matrix x, Matrix out);
   // Activations as the dense product's type; null after an error.
   const void* DenseActivations(GemmType type, Matrix x);
@@ -132,7 +138,7 @@ class CudaBackend : public Backend {
   bool broken_ = false;  // and reported
   absl::Status status_;
   Uploaded ids_, positions_, places_, tiles_;
-  Block activations_, factors_, weights_, partials_;
+  Block activations_, factors_, weights_, partials_, top_;
   Matrix quantised_;  // the rows that activations_ holds in int8; several products read the same
   StepGraphs graphs_;
   std::unique_ptr<TapRing> ring_;  // null before Prepare()

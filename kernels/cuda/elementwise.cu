@@ -62,15 +62,17 @@ void LaunchGated(Stream& stream, const char* name, const float* gate, const floa
 }
 
 // kGroupThreads threads a group. Thread i sums the squares i, i + threads, ...; then the warp's
-// tree; then the warps in order.
-template <int kGroupThreads, bool kExact>
-__global__ void RmsNormKernel(const float* x, const float* weight, int64_t size, float eps,
-                              float* out) {
+// tree; then the warps in order. kAdd: of a + b, which a thread writes to `added` and reads again.
+template <int kGroupThreads, bool kExact, bool kAdd>
+__global__ void RmsNormKernel(const float* a, const float* b, const float* weight, int64_t size,
+                              float eps, float* added, float* out) {
   constexpr int kWarps = kGroupThreads / kWarpSize;
-  const float* const from = x + int64_t{blockIdx.x} * size;
-  float* const to = out + int64_t{blockIdx.x} * size;
+  const int64_t first = int64_t{blockIdx.x} * size;
+  const float* const from = (kAdd ? added : a) + first;
+  float* const to = out + first;
   double sum = 0;
   for (int64_t i = threadIdx.x; i < size; i += kGroupThreads) {
+    if constexpr (kAdd) added[first + i] = a[first + i] + b[first + i];
     sum = Fma(static_cast<double>(from[i]), static_cast<double>(from[i]), sum);
   }
   sum = WarpSum(sum);
@@ -88,6 +90,22 @@ __global__ void RmsNormKernel(const float* x, const float* weight, int64_t size,
     } else {
       to[i] = from[i] * static_cast<float>(scale) * weight[i];
     }
+  }
+}
+
+template <bool kAdd>
+void LaunchRmsNorm(Stream& stream, const char* name, const float* a, const float* b,
+                   const float* weight, int64_t groups, int64_t size, float eps, bool exact,
+                   float* added, float* out) {
+  const auto grid = static_cast<unsigned>(groups);
+  if (size <= kWarpGroup) {
+    Launch(stream, name,
+           exact ? RmsNormKernel<kWarpSize, true, kAdd> : RmsNormKernel<kWarpSize, false, kAdd>,
+           {grid, kWarpSize}, a, b, weight, size, eps, added, out);
+  } else {
+    Launch(stream, name,
+           exact ? RmsNormKernel<kThreads, true, kAdd> : RmsNormKernel<kThreads, false, kAdd>,
+           {grid, kThreads}, a, b, weight, size, eps, added, out);
   }
 }
 
@@ -158,16 +176,13 @@ void GeluTanhTimes(Stream& stream, const float* gate, const float* up, int64_t c
 
 void RmsNormGroups(Stream& stream, const float* x, const float* weight, int64_t groups,
                    int64_t size, float eps, bool exact, float* out) {
-  const auto grid = static_cast<unsigned>(groups);
-  if (size <= kWarpGroup) {
-    Launch(stream, "RmsNorm",
-           exact ? RmsNormKernel<kWarpSize, true> : RmsNormKernel<kWarpSize, false>,
-           {grid, kWarpSize}, x, weight, size, eps, out);
-  } else {
-    Launch(stream, "RmsNorm",
-           exact ? RmsNormKernel<kThreads, true> : RmsNormKernel<kThreads, false>, {grid, kThreads},
-           x, weight, size, eps, out);
-  }
+  LaunchRmsNorm<false>(stream, "RmsNorm", x, nullptr, weight, groups, size, eps, exact, nullptr,
+                       out);
+}
+
+void AddRmsNormGroups(Stream& stream, const float* a, const float* b, const float* weight,
+                      int64_t groups, int64_t size, float eps, bool exact, float* sum, float* out) {
+  LaunchRmsNorm<true>(stream, "AddRmsNorm", a, b, weight, groups, size, eps, exact, sum, out);
 }
 
 void RopeRows(Stream& stream, const RopeParameters& rope, const int32_t* positions, int64_t rows,

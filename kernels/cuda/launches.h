@@ -42,15 +42,17 @@ void DequantizeRows(Stream& stream, const WeightView& weight, int64_t first, int
 
 // --- products.cu: out[t, r] = sum_k weight[r, k] x[t, k], straight from the packed blocks
 
+// bias: [weight.rows] or null, added to the rounded sum.
+
 // Quantised weights, activations of QuantizeRows: integer dot products of 32 (or 16), float sums.
-void Int8Product(Stream& stream, const WeightView& weight, const int8_t* q, const float* scales,
-                 int64_t rows, float* out);
+void Int8Product(Stream& stream, const WeightView& weight, const float* bias, const int8_t* q,
+                 const float* scales, int64_t rows, float* out);
 // Float weights, float activations, float sums.
-void FloatProduct(Stream& stream, const WeightView& weight, const float* x, int64_t rows,
-                  float* out);
+void FloatProduct(Stream& stream, const WeightView& weight, const float* bias, const float* x,
+                  int64_t rows, float* out);
 // Any weights, float activations, double sums.
-void DoubleProduct(Stream& stream, const WeightView& weight, const float* x, int64_t rows,
-                   float* out);
+void DoubleProduct(Stream& stream, const WeightView& weight, const float* bias, const float* x,
+                   int64_t rows, float* out);
 
 // --- elementwise.cu. `exact`: computed in double and rounded once (f32 numerics)
 
@@ -64,6 +66,9 @@ void GeluTanhTimes(Stream& stream, const float* gate, const float* up, int64_t c
 // Each group of `size` values g: g / sqrt(mean(g^2) + eps) * weight; squares summed in double.
 void RmsNormGroups(Stream& stream, const float* x, const float* weight, int64_t groups,
                    int64_t size, float eps, bool exact, float* out);
+// sum = a + b, and RmsNormGroups of it. sum may be a or b.
+void AddRmsNormGroups(Stream& stream, const float* a, const float* b, const float* weight,
+                      int64_t groups, int64_t size, float eps, bool exact, float* sum, float* out);
 
 struct RopeParameters {
   bool adjacent;
@@ -139,6 +144,36 @@ int32_t SplitsFor(int32_t end, int32_t window);
 // Bytes of `partials` for a call whose context is split.
 int64_t PartialBytes(const AttentionCall& call);
 void Attend(Stream& stream, const AttentionCall& call);
+
+// --- top_k.cu
+
+// Values that a block sorts: a row is cut into slices of so many.
+inline constexpr int64_t kTopSlice = 4096;
+
+// A slice's largest value (-infinity where it has no number), and the sum of exp(x - most) over it,
+// of zeros where `most` is not finite; NaN where the slice holds one.
+struct SliceSum {
+  double sum;
+  double most;
+};
+
+// A value and its column as an integer that is larger for what ranks before; 0 for none. Its upper
+// half is the value's bits, flipped so that they rise with it, its lower half 2^32 - 1 - column.
+using TopKey = uint64_t;
+
+struct TopCall {
+  const float* x;  // [rows, cols]
+  int64_t rows;
+  int64_t cols;
+  int32_t k;       // 1..kMostTopK
+  void* scratch;   // TopScratchBytes()
+  TopKey* keys;    // [rows, k], falling; 0 where a row has no more
+  SliceSum* sums;  // [rows, TopSlices(cols)]
+};
+
+inline int64_t TopSlices(int64_t cols) { return (cols + kTopSlice - 1) / kTopSlice; }
+int64_t TopScratchBytes(int64_t rows, int64_t cols, int32_t k);
+void TopOfRows(Stream& stream, const TopCall& call);
 
 }  // namespace parity::kernels::cuda
 

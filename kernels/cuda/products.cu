@@ -28,11 +28,15 @@ __device__ float Dot(const Chunk& c, const uint32_t (&x)[8]) {
   return dot;
 }
 
+__device__ float WithBias(float sum, const float* bias, int64_t row) {
+  return bias != nullptr ? sum + bias[row] : sum;
+}
+
 // Lane l sums the chunks l, l + 32, ... of a row in rising order; then the warp's tree. A weight's
 // chunk is decoded once for kRows rows of activations; the sums of one do not depend on the others.
 template <DType kType, int kRows>
-__global__ void Int8Kernel(WeightView w, const int8_t* q, const float* scales, int64_t rows,
-                           int64_t first, float* out) {
+__global__ void Int8Kernel(WeightView w, const float* bias, const int8_t* q, const float* scales,
+                           int64_t rows, int64_t first, float* out) {
   const int64_t row = int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarpSize;
   if (row >= w.rows) return;
   const int lane = threadIdx.x % kWarpSize;
@@ -53,14 +57,15 @@ __global__ void Int8Kernel(WeightView w, const int8_t* q, const float* scales, i
   }
   for (int t = 0; t < kRows; ++t) {
     const float sum = WarpSum(sums[t]);
-    if (lane == 0 && from + t < rows) out[(from + t) * w.rows + row] = sum;
+    if (lane == 0 && from + t < rows) out[(from + t) * w.rows + row] = WithBias(sum, bias, row);
   }
 }
 
 // The same over floats: lane l sums the values l, l + 32, ... (of a float type) or the chunks l,
 // l + 32, ... value by value (of a quantised one).
 template <DType kType, bool kBlocks, typename S>
-__global__ void ValueKernel(WeightView w, const float* x, int64_t first, float* out) {
+__global__ void ValueKernel(WeightView w, const float* bias, const float* x, int64_t first,
+                            float* out) {
   const int64_t row = int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarpSize;
   if (row >= w.rows) return;
   const int lane = threadIdx.x % kWarpSize;
@@ -82,12 +87,12 @@ __global__ void ValueKernel(WeightView w, const float* x, int64_t first, float* 
     }
   }
   sum = WarpSum(sum);
-  if (lane == 0) out[t * w.rows + row] = static_cast<float>(sum);
+  if (lane == 0) out[t * w.rows + row] = WithBias(static_cast<float>(sum), bias, row);
 }
 
 template <int kRows>
-void LaunchInt8(Stream& stream, const WeightView& w, const int8_t* q, const float* scales,
-                int64_t rows, float* out) {
+void LaunchInt8(Stream& stream, const WeightView& w, const float* bias, const int8_t* q,
+                const float* scales, int64_t rows, float* out) {
   for (int64_t first = 0; first < rows; first += kMostRowGroups * kRows) {
     const unsigned groups = Blocks(rows - first, kRows);
     const dim3 grid(Blocks(w.rows, kWarps),
@@ -96,53 +101,54 @@ void LaunchInt8(Stream& stream, const WeightView& w, const int8_t* q, const floa
         w.dtype,
         [&](auto tag) {
           Launch(stream, "Int8Product", Int8Kernel<decltype(tag)::kValue, kRows>, {grid, kThreads},
-                 w, q, scales, rows, first, out);
+                 w, bias, q, scales, rows, first, out);
         },
         [](auto) {});
   }
 }
 
 template <DType kType, bool kBlocks, typename S>
-void LaunchValues(Stream& stream, const char* name, const WeightView& w, const float* x,
-                  int64_t rows, float* out) {
+void LaunchValues(Stream& stream, const char* name, const WeightView& w, const float* bias,
+                  const float* x, int64_t rows, float* out) {
   for (int64_t first = 0; first < rows; first += kMostRowGroups) {
     const int64_t some = rows - first < kMostRowGroups ? rows - first : kMostRowGroups;
     const dim3 grid(Blocks(w.rows, kWarps), static_cast<unsigned>(some));
-    Launch(stream, name, ValueKernel<kType, kBlocks, S>, {grid, kThreads}, w, x, first, out);
+    Launch(stream, name, ValueKernel<kType, kBlocks, S>, {grid, kThreads}, w, bias, x, first, out);
   }
 }
 
 }  // namespace
 
-void Int8Product(Stream& stream, const WeightView& weight, const int8_t* q, const float* scales,
-                 int64_t rows, float* out) {
+void Int8Product(Stream& stream, const WeightView& weight, const float* bias, const int8_t* q,
+                 const float* scales, int64_t rows, float* out) {
   if (rows == 1) {
-    LaunchInt8<1>(stream, weight, q, scales, rows, out);
+    LaunchInt8<1>(stream, weight, bias, q, scales, rows, out);
   } else {
-    LaunchInt8<4>(stream, weight, q, scales, rows, out);
+    LaunchInt8<4>(stream, weight, bias, q, scales, rows, out);
   }
 }
 
-void FloatProduct(Stream& stream, const WeightView& weight, const float* x, int64_t rows,
-                  float* out) {
+void FloatProduct(Stream& stream, const WeightView& weight, const float* bias, const float* x,
+                  int64_t rows, float* out) {
   ForFormat(
       weight.dtype, [](auto) {},
       [&](auto tag) {
-        LaunchValues<decltype(tag)::kValue, false, float>(stream, "FloatProduct", weight, x, rows,
-                                                          out);
+        LaunchValues<decltype(tag)::kValue, false, float>(stream, "FloatProduct", weight, bias, x,
+                                                          rows, out);
       });
 }
 
-void DoubleProduct(Stream& stream, const WeightView& weight, const float* x, int64_t rows,
-                   float* out) {
+void DoubleProduct(Stream& stream, const WeightView& weight, const float* bias, const float* x,
+                   int64_t rows, float* out) {
   const char* const name = "DoubleProduct";
   ForFormat(
       weight.dtype,
       [&](auto tag) {
-        LaunchValues<decltype(tag)::kValue, true, double>(stream, name, weight, x, rows, out);
+        LaunchValues<decltype(tag)::kValue, true, double>(stream, name, weight, bias, x, rows, out);
       },
       [&](auto tag) {
-        LaunchValues<decltype(tag)::kValue, false, double>(stream, name, weight, x, rows, out);
+        LaunchValues<decltype(tag)::kValue, false, double>(stream, name, weight, bias, x, rows,
+                                                           out);
       });
 }
 

@@ -134,6 +134,7 @@ class ReferenceBackend : public Backend {
   void Scale(float factor, Matrix x) override;
   void Tap(Matrix value, bool substitute, TapSink sink) override;
   void Read(Matrix value, absl::Span<float> out) override;
+  void TopK(Matrix x, int32_t k, absl::Span<TopValues> out) override;
   absl::Status TakeStatus() override {
     absl::Status status = std::exchange(status_, absl::OkStatus());
     return status;
@@ -349,6 +350,29 @@ void ReferenceBackend::Read(Matrix value, absl::Span<float> out) {
   if (!status_.ok()) return;
   CHECK_EQ(static_cast<int64_t>(out.size()), value.rows * value.cols);
   std::memcpy(out.data(), value.data, out.size() * sizeof(float));
+}
+
+void ReferenceBackend::TopK(Matrix x, int32_t k, absl::Span<TopValues> out) {
+  if (!status_.ok()) return;
+  CHECK_EQ(static_cast<int64_t>(out.size()), x.rows);
+  CHECK(k >= 1 && k <= kMostTopK) << k;
+  for (int64_t t = 0; t < x.rows; ++t) {
+    std::vector<TopValue> all;
+    for (int32_t i = 0; i < x.cols; ++i) {
+      if (!std::isnan(Row(x, t)[i])) all.push_back({i, Row(x, t)[i]});
+    }
+    std::stable_sort(all.begin(), all.end(),
+                     [](const TopValue& a, const TopValue& b) { return a.value > b.value; });
+    const double most = all.empty() ? -HUGE_VAL : all[0].value;
+    double sum = 0;
+    for (int64_t i = 0; i < x.cols; ++i) {
+      const double value = Row(x, t)[i];
+      if (std::isnan(value) || std::isfinite(most)) sum += std::exp(value - most);
+    }
+    if (std::isinf(most)) sum += most < 0 ? std::nan("") : most;
+    if (static_cast<int64_t>(all.size()) > k) all.resize(k);
+    out[t] = {std::move(all), sum};
+  }
 }
 
 }  // namespace

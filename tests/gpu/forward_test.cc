@@ -192,7 +192,48 @@ TEST_F(DeterminismTest, NeitherAnotherEngineNorTheOrderOfThreadsMatter) {
   EXPECT_TRUE(SameBits(plain_, logits));
 }
 
+// Where only the largest logits are asked for, the row stays on the card.
+TEST_F(DeterminismTest, TheLargestLogitsAreThoseOfTheRows) {
+  for (const int32_t k : {1, 40, engine::kMostTopLogits}) {
+    ASSERT_OK_AND_ASSIGN(const auto session, cuda_->NewSession(kTokens));
+    std::vector<float> room(cuda_->info().vocabulary);
+    engine::TopLogits top;
+    for (const std::vector<float>& row : plain_) {
+      const auto ids = session->position() == 0
+                           ? absl::MakeConstSpan(ids_).subspan(0, kPrompt)
+                           : absl::MakeConstSpan(ids_).subspan(session->position(), 1);
+      ASSERT_OK(session->ForwardTop(ids, {.prefill = ids.size() > 1}, nullptr, absl::MakeSpan(room),
+                                    k, top));
+      const engine::TopLogits expected = engine::TopLogitsOf(row, k);
+      ASSERT_EQ(top.values.size(), expected.values.size());
+      for (size_t i = 0; i < expected.values.size(); ++i) {
+        EXPECT_EQ(top.values[i].id, expected.values[i].id);
+        EXPECT_EQ(top.values[i].value, expected.values[i].value);
+      }
+      EXPECT_NEAR(top.exp_sum, expected.exp_sum, 2 * 6e-6 * expected.exp_sum);
+    }
+  }
+}
+
 class CaptureTest : public BitsTest {};
+
+// Nor does asking for the largest logits alone.
+TEST_F(CaptureTest, IsTheSameWhateverIsReadOfTheLogits) {
+  engine::Recorder whole, top;
+  for (engine::Recorder* recorder : {&whole, &top}) {
+    ASSERT_OK_AND_ASSIGN(const auto session, cuda_->NewSession(kTokens));
+    std::vector<float> row(cuda_->info().vocabulary);
+    engine::TopLogits found;
+    for (const int32_t id : other_ids_) {
+      if (recorder == &top) {
+        ASSERT_OK(session->ForwardTop({id}, {}, recorder, absl::MakeSpan(row), 5, found));
+      } else {
+        ASSERT_OK(session->Forward({id}, {}, recorder, absl::MakeSpan(row)));
+      }
+    }
+  }
+  EXPECT_EQ(whole.recording().values, top.recording().values);
+}
 
 // Without an observer a step is repeated as a graph, with one it runs op by op.
 TEST_F(CaptureTest, NoLevelChangesABit) {

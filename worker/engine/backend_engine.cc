@@ -8,6 +8,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "kernels/top_k.h"
 #include "proto/status/status_macros.h"
 #include "worker/engine/engine_info.h"
 #include "worker/engine/tap.h"
@@ -62,25 +63,39 @@ class BackendEngine::SessionImpl : public Session {
 
   absl::Status Forward(absl::Span<const int32_t> ids, const ForwardOptions& options,
                        Observer* observer, absl::Span<float> logits) override {
-    if (spent_) {
-      return absl::FailedPreconditionError("the session ended with an error and cannot go on");
-    }
-    RETURN_IF_ERROR(CheckStep(ids, position_, cache_->capacity(), engine_.max_step_tokens(),
-                              engine_.config_.vocabulary));
-    if (options.logits == LogitsWanted::kLast) CHECK_EQ(logits.size(), engine_.config_.vocabulary);
-    const absl::Status status = Feed(ids, options, observer, logits);
-    spent_ = !status.ok();
-    if (status.ok()) position_ += static_cast<int32_t>(ids.size());
-    return status;
+    return Feed(ids, options, observer, {.row = logits});
+  }
+
+  absl::Status ForwardTop(absl::Span<const int32_t> ids, const ForwardOptions& options,
+                          Observer* observer, absl::Span<float>, int32_t k,
+                          TopLogits& top) override {
+    CHECK(options.logits == LogitsWanted::kLast && k >= 1 && k <= kMostTopLogits) << k;
+    return Feed(ids, options, observer, {.row = {}, .top = &top, .k = k});
   }
 
   int32_t position() const override { return position_; }
   int32_t capacity() const override { return cache_->capacity(); }
 
  private:
-  // As many steps as the queue makes of it.
   absl::Status Feed(absl::Span<const int32_t> ids, const ForwardOptions& options,
-                    Observer* observer, absl::Span<float> logits) {
+                    Observer* observer, const LogitsPlace& logits) {
+    if (spent_) {
+      return absl::FailedPreconditionError("the session ended with an error and cannot go on");
+    }
+    RETURN_IF_ERROR(CheckStep(ids, position_, cache_->capacity(), engine_.max_step_tokens(),
+                              engine_.config_.vocabulary));
+    if (options.logits == LogitsWanted::kLast && logits.top == nullptr) {
+      CHECK_EQ(logits.row.size(), engine_.config_.vocabulary);
+    }
+    const absl::Status status = RunSteps(ids, options, observer, logits);
+    spent_ = !status.ok();
+    if (status.ok()) position_ += static_cast<int32_t>(ids.size());
+    return status;
+  }
+
+  // As many as the queue makes of it.
+  absl::Status RunSteps(absl::Span<const int32_t> ids, const ForwardOptions& options,
+                        Observer* observer, const LogitsPlace& logits) {
     for (int32_t position = position_; !ids.empty();) {
       Sequence sequence(member_, *cache_, position, ids, options, observer, logits);
       engine_.queue_.Run(sequence);
@@ -208,12 +223,41 @@ absl::Status BackendEngine::ComputeStep(StepBatch& batch) {
     if (!Layers(batch, start == kernels::StepStart::kPlain, tap, logits)) return absl::OkStatus();
   }
   if (start == kernels::StepStart::kRecorded) backend_->EndStep();
+  GiveLogits(batch, logits);
+  return absl::OkStatus();
+}
+
+void BackendEngine::GiveLogits(const StepBatch& batch, kernels::Matrix logits) {
+  // Rows that follow each other are looked through in one call.
+  std::vector<const Sequence*> together;
+  int64_t first = 0;
+  const auto flush = [&] {
+    if (together.empty()) return;
+    int32_t k = 0;
+    for (const Sequence* sequence : together) k = std::max(k, sequence->logits.k);
+    std::vector<kernels::TopValues> top(together.size());
+    backend_->TopK(
+        {logits.data + first * logits.cols, static_cast<int64_t>(top.size()), logits.cols}, k,
+        absl::MakeSpan(top));
+    for (size_t i = 0; i < top.size(); ++i) {
+      const LogitsPlace& place = together[i]->logits;
+      if (static_cast<int64_t>(top[i].values.size()) > place.k) top[i].values.resize(place.k);
+      *place.top = std::move(top[i]);
+    }
+    together.clear();
+  };
   for (const Sequence* sequence : batch.sequences()) {
     if (!sequence->wants_logits()) continue;
-    const int64_t last = sequence->observed->first_row + sequence->rows - 1 - batch.head_skip();
-    backend_->Read({logits.data + last * logits.cols, 1, logits.cols}, sequence->logits);
+    const int64_t row = sequence->observed->first_row + sequence->rows - 1 - batch.head_skip();
+    if (sequence->logits.top == nullptr) {
+      backend_->Read({logits.data + row * logits.cols, 1, logits.cols}, sequence->logits.row);
+      continue;
+    }
+    if (row != first + static_cast<int64_t>(together.size())) flush();
+    if (together.empty()) first = row;
+    together.push_back(sequence);
   }
-  return absl::OkStatus();
+  flush();
 }
 
 bool BackendEngine::Layers(StepBatch& batch, bool may_stop, const Tap& tap,
@@ -226,19 +270,22 @@ bool BackendEngine::Layers(StepBatch& batch, bool may_stop, const Tap& tap,
   backend_->Embed(*weights_.token_embd, batch.ids(), all.x);
   if (config_.embedding_scale != 1.0f) backend_->Scale(config_.embedding_scale, all.x);
   tap(Stage::kEmbed, -1, all.x);
+  backend_->RmsNorm(all.x, *weights_.layers[0].attn_norm, config_.rms_epsilon, all.h);
+  const bool head = batch.head_skip() < batch.rows();
   for (int32_t layer = 0; layer < config_.layers; ++layer) {
     if (may_stop && !batch.Alive()) return false;
-    const StepRows tail = layer + 1 == config_.layers ? all.From(last_layer_skip) : all;
-    TransformerLayer(*backend_, config_, Rope(layer), weights_.layers[layer], layer, all, tail,
-                     tap);
+    const bool last = layer + 1 == config_.layers;
+    const StepRows tail = last ? all.From(last_layer_skip) : all;
+    const kernels::Vector* const after_last = head ? weights_.output_norm.get() : nullptr;
+    TransformerLayer(*backend_, config_, Rope(layer), weights_.layers[layer], layer, all, tail, tap,
+                     last ? after_last : weights_.layers[layer + 1].attn_norm.get());
   }
   if (may_stop && !batch.Alive()) return false;
-  if (batch.head_skip() < batch.rows()) Head(all.From(batch.head_skip()), tap, logits);
+  if (head) Head(all.From(batch.head_skip()), tap, logits);
   return true;
 }
 
 void BackendEngine::Head(const StepRows& rows, const Tap& tap, kernels::Matrix logits) {
-  backend_->RmsNorm(rows.x, *weights_.output_norm, config_.rms_epsilon, rows.h);
   tap(Stage::kFinalNorm, -1, rows.h);
   if (logits.data == nullptr) return;
   const int64_t at_once = std::min(logits.rows, backend_->independent_rows());

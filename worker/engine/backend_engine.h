@@ -72,8 +72,10 @@ class BackendEngine : public Engine {
   // All its ops. `may_stop`: it ends between the layers, with false, where nobody waits any more.
   // `logits`: [rows of the head, V], without memory where nobody wants them.
   bool Layers(StepBatch& batch, bool may_stop, const Tap& tap, kernels::Matrix logits);
-  // Final norm and logits.
+  // Final norm's tap and logits. rows.h is normed.
   void Head(const StepRows& rows, const Tap& tap, kernels::Matrix logits);
+  // Brings the logits of the head's rows to the sequences that want them.
+  void GiveLogits(const StepBatch& batch, kernels::Matrix logits);
   kernels::RopeSpec Rope(int32_t layer) const;
 
   const std::shared_ptr<const model::GgufFile> file_;  // the weights may point into it

@@ -337,6 +337,35 @@ TEST_F(BackendEngineTest, WhoWaitsIsComputedTogetherAndFailsAlone) {
   EXPECT_EQ(gate.loads(), (std::vector<std::pair<int, int64_t>>{{1, 1}, {3, 9}, {1, 1}}));
 }
 
+// Each is given as many of its own row as it asked for.
+TEST_F(BackendEngineTest, WhoWaitsForTheLargestLogitsIsServedTogether) {
+  const std::vector<float> of_five = Feed(*Make(), {5}, 1, nullptr);
+  const std::vector<float> of_nine = Feed(*Make(), {9}, 1, nullptr);
+  Gate gate;
+  const auto engine = Make({}, gate.Options());
+  const auto ask = [](int32_t id, int32_t k, const std::vector<float>& row) {
+    return [=, &row](Session& session) {
+      TopLogits top;
+      EXPECT_OK(session.ForwardTop({id}, {}, nullptr, {}, k, top));
+      const TopLogits expected = TopLogitsOf(row, k);
+      ASSERT_EQ(static_cast<int32_t>(top.values.size()), k);
+      for (int32_t i = 0; i < k; ++i) {
+        EXPECT_EQ(top.values[i].id, expected.values[i].id);
+        EXPECT_EQ(top.values[i].value, expected.values[i].value);
+      }
+      EXPECT_NEAR(top.exp_sum, expected.exp_sum, 6e-6 * expected.exp_sum);
+    };
+  };
+  std::vector<float> row(384);
+  Meet(
+      *engine, gate,
+      {ask(5, 3, of_five), ask(9, 40, of_nine),
+       [&](Session& session) { EXPECT_OK(session.Forward({9}, {}, nullptr, absl::MakeSpan(row))); },
+       ask(5, 1, of_five)});
+  EXPECT_EQ(row, of_nine);
+  EXPECT_EQ(gate.loads().back(), (std::pair<int, int64_t>(4, 4)));
+}
+
 TEST_F(BackendEngineTest, ALongPromptIsCutWhereOthersDecode) {
   std::vector<int32_t> prompt(30);
   for (int i = 0; i < 30; ++i) prompt[i] = 3 * i;

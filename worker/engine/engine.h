@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "kernels/top_k.h"
 #include "proto/checkpoint/name.h"
 #include "worker/engine/observer.h"
 
@@ -44,6 +45,14 @@ struct EngineInfo {
   std::map<std::string, std::string> extra;
 };
 
+// The largest logits of a row and its sum of exponentials, in place of the row.
+using TopLogits = kernels::TopValues;
+inline constexpr int32_t kMostTopLogits = kernels::kMostTopK;
+// Those of a row in the host's memory. REQUIRES: k >= 1.
+inline TopLogits TopLogitsOf(absl::Span<const float> row, int32_t k) {
+  return kernels::TopOf(row, k);
+}
+
 enum class LogitsWanted : uint8_t {
   kNone,  // a prefill piece that is not the last
   kLast,  // of the last row
@@ -72,6 +81,17 @@ class Session {
   // be used again.
   virtual absl::Status Forward(absl::Span<const int32_t> ids, const ForwardOptions& options,
                                Observer* observer, absl::Span<float> logits) = 0;
+
+  // Forward(), but leaves the k largest logits of the last row in `top`: the row need not leave a
+  // card. `row` (size V) is room that may be used for it; it means nothing afterwards. REQUIRES:
+  // options.logits is kLast, 1 <= k <= kMostTopLogits.
+  virtual absl::Status ForwardTop(absl::Span<const int32_t> ids, const ForwardOptions& options,
+                                  Observer* observer, absl::Span<float> row, int32_t k,
+                                  TopLogits& top) {
+    const absl::Status status = Forward(ids, options, observer, row);
+    if (status.ok()) top = TopLogitsOf(row, k);
+    return status;
+  }
 
   virtual int32_t position() const = 0;  // tokens fed so far
   virtual int32_t capacity() const = 0;  // most tokens it can hold

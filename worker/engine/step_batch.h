@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "kernels/backend.h"
+#include "kernels/top_k.h"
 #include "worker/engine/engine.h"
 #include "worker/engine/observer.h"
 #include "worker/engine/step_queue.h"
@@ -17,11 +18,18 @@
 
 namespace parity::engine {
 
+// Where the logits of a sequence's last row go: all of them, or the `k` largest.
+struct LogitsPlace {
+  absl::Span<float> row;
+  kernels::TopValues* top = nullptr;  // in place of `row`
+  int32_t k = 0;
+};
+
 // What one session has to feed. The step takes the first `rows` of `ids`.
 struct Sequence : StepQueue::Ticket {
   Sequence(StepQueue::Member& member, kernels::KvCache& cache, int32_t first_position,
            absl::Span<const int32_t> ids, const ForwardOptions& options, Observer* observer,
-           absl::Span<float> logits)
+           const LogitsPlace& logits)
       : Ticket(member, static_cast<int64_t>(ids.size())),
         cache(&cache),
         first_position(first_position),
@@ -35,7 +43,7 @@ struct Sequence : StepQueue::Ticket {
   const absl::Span<const int32_t> ids;
   const ForwardOptions& options;
   Observer* const observer;  // may be null
-  const absl::Span<float> logits;
+  const LogitsPlace logits;
 
   // What became of it; read by the session after the step.
   absl::Status status;

@@ -45,7 +45,7 @@ class StepBatchTest : public ::testing::Test {
       recorder = recorders_.back().get();
     }
     sequences_.push_back(std::make_unique<Sequence>(member_, cache_, 10 * i, ids, options_.back(),
-                                                    recorder, absl::Span<float>()));
+                                                    recorder, LogitsPlace()));
     sequences_.back()->rows = rows;
     return *sequences_.back();
   }

@@ -40,6 +40,12 @@ Tap::Tap(kernels::Backend& ops, const TapModel& model, absl::Span<ObservedRows* 
   }
 }
 
+bool Tap::MayChange(Stage stage, int32_t layer) const {
+  return absl::c_any_of(observed_, [&](const ObservedRows* rows) {
+    return rows->Wants(stage, layer) && rows->substitutes();
+  });
+}
+
 void Tap::Give(Stage stage, int32_t layer, kernels::Matrix value) const {
   const int64_t skipped = step_rows_ - value.rows;
   const int32_t heads = HeadsOf(stage);

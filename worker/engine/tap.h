@@ -83,6 +83,8 @@ class Tap {
   bool Wants(Stage stage, int32_t layer) const {
     return !wanted_.empty() && wanted_[SiteIndex(stage, layer)];
   }
+  // Whether anybody may change the site's value.
+  bool MayChange(Stage stage, int32_t layer) const;
 
  private:
   void Give(Stage stage, int32_t layer, kernels::Matrix value) const;

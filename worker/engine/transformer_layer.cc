@@ -7,9 +7,14 @@ kernels::Matrix Skip(kernels::Matrix m, int64_t rows) {
   return {m.data + rows * m.cols, m.rows - rows, m.cols};
 }
 
-void AddOptional(kernels::Backend& ops, const std::unique_ptr<kernels::Vector>& bias,
-                 kernels::Matrix x) {
-  if (bias != nullptr) ops.AddBias(*bias, x);
+// out = weight x, plus the bias where the model has one.
+void Product(kernels::Backend& ops, const std::unique_ptr<kernels::Weight>& weight,
+             const std::unique_ptr<kernels::Vector>& bias, kernels::Matrix x, kernels::Matrix out) {
+  if (bias == nullptr) {
+    ops.MatMul(*weight, x, out);
+  } else {
+    ops.MatMulBias(*weight, *bias, x, out);
+  }
 }
 
 // What some families do between one checkpoint and the next: the norm, and the tap after it.
@@ -20,6 +25,20 @@ void NormOptional(kernels::Backend& ops, const std::unique_ptr<kernels::Vector>&
   tap(stage, layer, x);
 }
 
+// The residual add: x += o, shown as `stage`; then h = norm of what x holds then, at once with the
+// add where nobody can come between.
+void AddAndNorm(kernels::Backend& ops, const kernels::Vector* norm, float eps, const Tap& tap,
+                Stage stage, int32_t layer, const StepRows& rows) {
+  const bool fused = norm != nullptr && !tap.MayChange(stage, layer);
+  if (fused) {
+    ops.AddRmsNorm(rows.o, rows.x, *norm, eps, rows.x, rows.h);
+  } else {
+    ops.Add(rows.o, rows.x, rows.x);
+  }
+  tap(stage, layer, rows.x);
+  if (norm != nullptr && !fused) ops.RmsNorm(rows.x, *norm, eps, rows.h);
+}
+
 // h -> k, v of all rows and q of the tail's.
 void KeysAndQueries(kernels::Backend& ops, const model::ModelConfig& config,
                     const kernels::RopeSpec& rope, const LayerWeights& w, int32_t layer,
@@ -27,15 +46,12 @@ void KeysAndQueries(kernels::Backend& ops, const model::ModelConfig& config,
   const float eps = config.rms_epsilon;
   const bool queries = tail.count() > 0;
   if (queries) {
-    ops.MatMul(*w.wq, tail.h, tail.q);
-    AddOptional(ops, w.bq, tail.q);
+    Product(ops, w.wq, w.bq, tail.h, tail.q);
     tap(Stage::kAttnQ, layer, tail.q);
   }
-  ops.MatMul(*w.wk, all.h, all.k);
-  AddOptional(ops, w.bk, all.k);
+  Product(ops, w.wk, w.bk, all.h, all.k);
   tap(Stage::kAttnK, layer, all.k);
-  ops.MatMul(*w.wv, all.h, all.v);
-  AddOptional(ops, w.bv, all.v);
+  Product(ops, w.wv, w.bv, all.h, all.v);
   tap(Stage::kAttnV, layer, all.v);
   if (queries) NormOptional(ops, w.q_norm, eps, tap, Stage::kAttnQNorm, layer, tail.q);
   NormOptional(ops, w.k_norm, eps, tap, Stage::kAttnKNorm, layer, all.k);
@@ -48,7 +64,7 @@ void KeysAndQueries(kernels::Backend& ops, const model::ModelConfig& config,
   tap(Stage::kAttnKRope, layer, all.k);
 }
 
-// q and the cache -> x after the first residual add.
+// q and the cache -> x after the first residual add, and h.
 void AttentionBlock(kernels::Backend& ops, const model::ModelConfig& config, const LayerWeights& w,
                     int32_t layer, const StepRows& rows, const Tap& tap) {
   const kernels::AttentionSpec attention = {.layer = layer,
@@ -59,34 +75,28 @@ void AttentionBlock(kernels::Backend& ops, const model::ModelConfig& config, con
                                             .window = config.layer_table[layer].window};
   ops.Attention(attention, rows.q, rows.places, rows.context);
   tap(Stage::kAttnContext, layer, rows.context);
-  ops.MatMul(*w.wo, rows.context, rows.o);
-  AddOptional(ops, w.bo, rows.o);
+  Product(ops, w.wo, w.bo, rows.context, rows.o);
   tap(Stage::kAttnOut, layer, rows.o);
   NormOptional(ops, w.attn_post_norm, config.rms_epsilon, tap, Stage::kAttnPostNorm, layer, rows.o);
-  ops.Add(rows.o, rows.x, rows.x);
-  tap(Stage::kAttnResidual, layer, rows.x);
+  AddAndNorm(ops, w.ffn_norm.get(), config.rms_epsilon, tap, Stage::kAttnResidual, layer, rows);
 }
 
-// x -> x after the second residual add.
+// h -> x after the second residual add, and h.
 void MlpBlock(kernels::Backend& ops, const model::ModelConfig& config, const LayerWeights& w,
-              int32_t layer, const StepRows& rows, const Tap& tap) {
+              int32_t layer, const StepRows& rows, const Tap& tap,
+              const kernels::Vector* next_norm) {
   const float eps = config.rms_epsilon;
-  ops.RmsNorm(rows.x, *w.ffn_norm, eps, rows.h);
   tap(Stage::kMlpNorm, layer, rows.h);
-  ops.MatMul(*w.gate, rows.h, rows.gate);
-  AddOptional(ops, w.gate_bias, rows.gate);
+  Product(ops, w.gate, w.gate_bias, rows.h, rows.gate);
   tap(Stage::kMlpGate, layer, rows.gate);
-  ops.MatMul(*w.up, rows.h, rows.up);
-  AddOptional(ops, w.up_bias, rows.up);
+  Product(ops, w.up, w.up_bias, rows.h, rows.up);
   tap(Stage::kMlpUp, layer, rows.up);
   ops.GatedActivation(config.activation, rows.gate, rows.up, rows.gate);
   tap(Stage::kMlpAct, layer, rows.gate);
-  ops.MatMul(*w.down, rows.gate, rows.o);
-  AddOptional(ops, w.down_bias, rows.o);
+  Product(ops, w.down, w.down_bias, rows.gate, rows.o);
   tap(Stage::kMlpDown, layer, rows.o);
   NormOptional(ops, w.ffn_post_norm, eps, tap, Stage::kMlpPostNorm, layer, rows.o);
-  ops.Add(rows.o, rows.x, rows.x);
-  tap(Stage::kLayerOut, layer, rows.x);
+  AddAndNorm(ops, next_norm, eps, tap, Stage::kLayerOut, layer, rows);
 }
 
 }  // namespace
@@ -104,14 +114,14 @@ StepRows StepRows::From(int64_t skip) const {
 
 void TransformerLayer(kernels::Backend& ops, const model::ModelConfig& config,
                       const kernels::RopeSpec& rope, const LayerWeights& w, int32_t layer,
-                      const StepRows& all, const StepRows& tail, const Tap& tap) {
-  ops.RmsNorm(all.x, *w.attn_norm, config.rms_epsilon, all.h);
+                      const StepRows& all, const StepRows& tail, const Tap& tap,
+                      const kernels::Vector* next_norm) {
   tap(Stage::kAttnNorm, layer, all.h);
   KeysAndQueries(ops, config, rope, w, layer, all, tail, tap);
   ops.AppendKv(layer, all.k, all.v, all.places);
   if (tail.count() == 0) return;
   AttentionBlock(ops, config, w, layer, tail, tap);
-  MlpBlock(ops, config, w, layer, tail, tap);
+  MlpBlock(ops, config, w, layer, tail, tap, next_norm);
 }
 
 }  // namespace parity::engine

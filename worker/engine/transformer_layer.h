@@ -48,12 +48,15 @@ struct StepRows {
   StepRows From(int64_t skip) const;
 };
 
-// Computes layer `layer`. Reads all.x; keys and values of every row enter the cache; what comes
-// after them is computed for `tail` only (all, or its last rows, or none), whose x it leaves as the
-// layer's output. `rope` is the layer's own. Errors are sticky in `ops`.
+// Computes layer `layer`. Reads all.x, and all.h, which is all.x after the layer's attn_norm; keys
+// and values of every row enter the cache; what comes after them is computed for `tail` only (all,
+// or its last rows, or none), whose x it leaves as the layer's output, and whose h as that output
+// after `next_norm`: whatever norms it next, or null. `rope` is the layer's own. Errors are sticky
+// in `ops`.
 void TransformerLayer(kernels::Backend& ops, const model::ModelConfig& config,
                       const kernels::RopeSpec& rope, const LayerWeights& weights, int32_t layer,
-                      const StepRows& all, const StepRows& tail, const Tap& tap);
+                      const StepRows& all, const StepRows& tail, const Tap& tap,
+                      const kernels::Vector* next_norm);
 
 }  // namespace parity::engine
 

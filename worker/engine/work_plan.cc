@@ -27,6 +27,8 @@ kernels::WorkPlan PlanWork(const model::GgufFile& file, const model::ModelConfig
   plan.heads = config.heads;
   plan.head_size = config.head_size;
   plan.most_positions = config.context_tokens;
+  plan.top_rows = logits_rows;
+  plan.vocabulary = config.vocabulary;
   return plan;
 }
 

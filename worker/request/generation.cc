@@ -37,7 +37,7 @@ absl::Status Generation::Prefill() {
   const int64_t piece = PieceTokens();
   for (size_t begin = 0; begin < ids.size(); begin += piece) {
     const absl::Span<const int32_t> step = ids.subspan(begin, piece);
-    RETURN_IF_ERROR(Feed(step, /*prefill=*/true, begin + step.size() == ids.size()));
+    RETURN_IF_ERROR(Feed(step, /*prefill=*/true, begin + step.size() == ids.size() ? 0 : -1));
   }
   return absl::OkStatus();
 }
@@ -62,16 +62,17 @@ absl::Status Generation::Decode() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<int32_t> Generation::NextId(int32_t index) {
-  if (index < static_cast<int32_t>(job_.forced_ids.size())) return job_.forced_ids[index];
-  return sampler_.Choose(logits_);
+absl::StatusOr<Choice> Generation::Next(int32_t index) {
+  if (Forced(index)) return Choice{job_.forced_ids[index], logits_[job_.forced_ids[index]]};
+  return TopNeeded(job_.sampler) > 0 ? sampler_.ChooseTop(top_) : sampler_.Choose(logits_);
 }
 
 absl::Status Generation::Choose(int32_t index, bool& done) {
   if (tools_.stop.Check()) return absl::CancelledError("stopped");
-  ASSIGN_OR_RETURN(const int32_t id, NextId(index));
+  ASSIGN_OR_RETURN(const Choice choice, Next(index));
+  const int32_t id = choice.id;
   const int32_t position = tools_.session.position();
-  const bool forced = index < static_cast<int32_t>(job_.forced_ids.size());
+  const bool forced = Forced(index);
   const tokenizer::Tokenizer* tokenizer = tools_.tokenizer;
   const bool eos =
       !forced && !job_.ignore_eos && tokenizer != nullptr && tokenizer->IsEndOfGeneration(id);
@@ -85,7 +86,7 @@ absl::Status Generation::Choose(int32_t index, bool& done) {
   event.mutable_token()->set_position(position);
   event.mutable_token()->set_id(id);
   event.mutable_token()->set_text(std::move(text));
-  event.mutable_token()->set_logprob(LogProbability(logits_, id));
+  event.mutable_token()->set_logprob(LogProbability(top_, choice.logit));
   if (tools_.recorder != nullptr) tools_.recorder->RecordChosen(id, piece);
   finished_.set_generated_tokens(index + 1);
   if (!tools_.events.Send(event)) {
@@ -102,10 +103,10 @@ absl::Status Generation::Choose(int32_t index, bool& done) {
         absl::StrCat("the context of ", tools_.session.capacity(), " tokens is full"));
   } else if (last) {
     End(v1::FINISH_REASON_LENGTH, absl::StrCat("max_tokens ", job_.max_tokens));
-    if (forced) return Feed({id}, /*prefill=*/false, /*last=*/true);
+    if (forced) return Feed({id}, /*prefill=*/false, index + 1);
   } else {
     done = false;
-    return Feed({id}, /*prefill=*/false, /*last=*/true);
+    return Feed({id}, /*prefill=*/false, index + 1);
   }
   return absl::OkStatus();
 }
@@ -122,16 +123,27 @@ absl::Status Generation::MakeRoom(int64_t rows) {
   return absl::OkStatus();
 }
 
-absl::Status Generation::Feed(absl::Span<const int32_t> ids, bool prefill, bool last) {
+absl::Status Generation::Forward(absl::Span<const int32_t> ids,
+                                 const engine::ForwardOptions& options, int32_t next) {
+  const int32_t top = next < 0 || Forced(next) ? 0 : TopNeeded(job_.sampler);
+  const absl::Span<float> row = absl::MakeSpan(logits_);
+  if (top > 0) {
+    return tools_.session.ForwardTop(ids, options, tools_.recorder, row, top, top_);
+  }
+  RETURN_IF_ERROR(tools_.session.Forward(ids, options, tools_.recorder, row));
+  if (next >= 0) top_ = engine::TopLogitsOf(row, 1);
+  return absl::OkStatus();
+}
+
+absl::Status Generation::Feed(absl::Span<const int32_t> ids, bool prefill, int32_t next) {
   if (tools_.stop.Check()) return absl::CancelledError("stopped");
   RETURN_IF_ERROR(MakeRoom(static_cast<int64_t>(ids.size())));
   engine::ForwardOptions options;
-  options.logits = last ? engine::LogitsWanted::kLast : engine::LogitsWanted::kNone;
+  options.logits = next >= 0 ? engine::LogitsWanted::kLast : engine::LogitsWanted::kNone;
   options.prefill = prefill;
   options.stop = &tools_.stop.flag();
   const absl::Time start = absl::Now();
-  const absl::Status status =
-      tools_.session.Forward(ids, options, tools_.recorder, absl::MakeSpan(logits_));
+  const absl::Status status = Forward(ids, options, next);
   const int64_t nanos = absl::ToInt64Nanoseconds(absl::Now() - start);
   if (prefill) {
     finished_.set_prefill_nanos(finished_.prefill_nanos() + nanos);

@@ -63,8 +63,12 @@ class Generation {
   absl::Status Prefill();
   absl::Status Decode();
   absl::Status Choose(int32_t index, bool& done);
-  absl::StatusOr<int32_t> NextId(int32_t index);
-  absl::Status Feed(absl::Span<const int32_t> ids, bool prefill, bool last);
+  absl::StatusOr<Choice> Next(int32_t index);
+  bool Forced(int32_t index) const { return index < static_cast<int32_t>(job_.forced_ids.size()); }
+  // next: index of the token that is chosen after them; -1: none.
+  absl::Status Feed(absl::Span<const int32_t> ids, bool prefill, int32_t next);
+  absl::Status Forward(absl::Span<const int32_t> ids, const engine::ForwardOptions& options,
+                       int32_t next);
   absl::Status MakeRoom(int64_t rows);
   int64_t PieceTokens() const;
   void End(v1::FinishReason reason, std::string message = "");
@@ -73,7 +77,9 @@ class Generation {
   const GenerationTools tools_;
   Sampler sampler_;
   TextStream text_;
-  std::vector<float> logits_;  // [V], of the last row fed
+  // Of the last row fed: the largest logits, and where those do not decide, all.
+  engine::TopLogits top_;
+  std::vector<float> logits_;  // [V]
   v1::GenerateEvent::Finished finished_;
 };
 

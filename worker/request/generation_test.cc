@@ -82,6 +82,64 @@ TEST_F(GenerationTest, GreedyContinuesToMaxTokens) {
   EXPECT_THAT(engine_.steps, ElementsAre(3, -1, -1, -1));
 }
 
+// Tells how it was asked for logits.
+class AskedSession : public engine::Session {
+ public:
+  explicit AskedSession(engine::Session& session) : session_(session) {}
+  absl::Status Forward(absl::Span<const int32_t> ids, const engine::ForwardOptions& options,
+                       engine::Observer* observer, absl::Span<float> logits) override {
+    asked.push_back(options.logits == engine::LogitsWanted::kLast ? 0 : -1);
+    return session_.Forward(ids, options, observer, logits);
+  }
+  absl::Status ForwardTop(absl::Span<const int32_t> ids, const engine::ForwardOptions& options,
+                          engine::Observer* observer, absl::Span<float> row, int32_t k,
+                          engine::TopLogits& top) override {
+    asked.push_back(k);
+    return session_.ForwardTop(ids, options, observer, row, k, top);
+  }
+  int32_t position() const override { return session_.position(); }
+  int32_t capacity() const override { return session_.capacity(); }
+
+  std::vector<int32_t> asked;  // how many of the largest; 0: the row, -1: nothing
+
+ private:
+  engine::Session& session_;
+};
+
+TEST_F(GenerationTest, TheRowIsAskedForOnlyWhereItDecides) {
+  Alphabet();
+  job_.step_tokens = 2;
+  const auto asked = [this] {
+    session_ = *engine_.NewSession(64);
+    AskedSession session(*session_);
+    Generation generation(
+        job_, {session, FakeEngine::kVocabulary, &tokenizer_, nullptr, {}, stop_, events_});
+    generation.Run();
+    return session.asked;
+  };
+  EXPECT_THAT(asked(), ElementsAre(-1, 1, 1, 1, 1)) << "greedy";
+  job_.sampler = {1.0f, 40, 0.5f, 0.1f, 1};
+  EXPECT_THAT(asked(), ElementsAre(-1, 40, 40, 40, 40));
+  job_.forced_ids = {'1', '2'};
+  EXPECT_THAT(asked(), ElementsAre(-1, 0, 0, 40, 40)) << "what is forced has a probability too";
+  job_.sampler = {1.0f, 0, 0.5f, 0.1f, 1};
+  EXPECT_THAT(asked(), ElementsAre(-1, 0, 0, 0, 0));
+}
+
+// All logits but one are equal: the lower ids come first.
+TEST_F(GenerationTest, TiesAreDrawnAsFromTheRow) {
+  Alphabet();
+  job_.sampler = {1.0f, 40, 0, 0, 11};
+  job_.ignore_eos = true;
+  Run();
+  Sampler sampler(job_.sampler);
+  for (int i = 0; i < job_.max_tokens; ++i) {
+    std::vector<float> row(FakeEngine::kVocabulary);
+    row['a' + i] = 1;
+    EXPECT_EQ(events_.ids()[i], sampler.Choose(row)->id);
+  }
+}
+
 TEST_F(GenerationTest, ThePromptGoesInPieces) {
   job_.prompt_ids.assign(10, 'x');
   job_.step_tokens = 4;

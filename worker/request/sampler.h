@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "worker/engine/engine.h"
 
 namespace parity::request {
 
@@ -23,29 +24,43 @@ struct SamplerOptions {
 // "greedy", or "temperature=.. top_k=.. top_p=.. min_p=.. seed=..".
 std::string Describe(const SamplerOptions& options);
 
-// Natural log of id's probability under softmax(logits). NaN when a logit is NaN. Relative error of
-// the sum < 1e-6. REQUIRES: 0 <= id < logits.size().
-float LogProbability(absl::Span<const float> logits, int32_t id);
+// How many of the largest logits decide alone; 0: the row does. top_p and min_p are measured by
+// what top_k leaves, so they may be cut from it; without top_k they need every logit.
+int32_t TopNeeded(const SamplerOptions& options);
+
+struct Choice {
+  int32_t id;
+  float logit;
+};
+
+// Natural log of the probability, under the softmax of a row, of a token with this logit. NaN when
+// a logit of the row is NaN, or all are -infinity.
+float LogProbability(const engine::TopLogits& top, float logit);
 
 // Greedy takes the first largest logit. Otherwise top_k, then top_p, then min_p cut the set (as
-// llama.cpp orders them), and temperature shapes what is drawn from. The same seed gives the same
-// draws on every machine. Threading: one thread.
+// llama.cpp orders them), and temperature shapes what is drawn from: in order of rank where top_k
+// or top_p ranked it, else of ids. The same seed gives the same draws on every machine. Threading:
+// one thread.
 class Sampler {
  public:
   explicit Sampler(const SamplerOptions& options) : options_(options), bits_(options.seed) {}
 
   // NaN logits are never chosen. FAILED_PRECONDITION when nothing else is left.
-  absl::StatusOr<int32_t> Choose(absl::Span<const float> logits);
+  absl::StatusOr<Choice> Choose(absl::Span<const float> logits);
+  // The same choice, from the row's largest. REQUIRES: there are TopNeeded(), which is not 0, or as
+  // many as the row has; no more.
+  absl::StatusOr<Choice> ChooseTop(const engine::TopLogits& top);
 
  private:
   struct Candidate {
     int32_t id;
     float logit;
-    double weight;
+    double weight = 0;
   };
   void CutTopK();
   void CutTopPAndMinP();
-  int32_t Draw();
+  // From candidates_, whose largest logit is `best`.
+  Choice Draw(float best);
 
   const SamplerOptions options_;
   std::mt19937_64 bits_;

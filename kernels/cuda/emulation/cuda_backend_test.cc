@@ -22,6 +22,7 @@ using conformance::RandomWeight;
 using conformance::SameBits;
 using emulation::EmulatedDevice;
 using emulation::EmulatedOptions;
+using emulation::Order;
 using ::parity::testing::IsOk;
 using ::parity::testing::StatusIs;
 using ::testing::HasSubstr;
@@ -72,6 +73,7 @@ TEST(CudaBackendTest, WhatProductsShareIsQuantisedOnceAndNeverStale) {
   const std::vector<uint8_t> bytes = RandomWeight(DType::kQ8_0, kInputs, kInputs, 5);
   auto weight = *backend.LoadWeight({"w", DType::kQ8_0, kInputs, kInputs, bytes});
   const DeviceMatrix x(backend, RandomFloats(2 * kInputs, 6), 2), y(backend, 2, kInputs);
+  const DeviceMatrix z(backend, 2, kInputs);
   backend.MatMul(*weight, x.all(), y.all());
   const int64_t before = emulation::KernelsRun();
   backend.MatMul(*weight, x.all(), y.all());
@@ -85,6 +87,8 @@ TEST(CudaBackendTest, WhatProductsShareIsQuantisedOnceAndNeverStale) {
       [&] { backend.AddBias(*weight_of_one, x.all()); },
       [&] { backend.Add(x.all(), x.all(), x.all()); },
       [&] { backend.RmsNorm(x.all(), *weight_of_one, 1e-5f, x.all()); },
+      [&] { backend.AddRmsNorm(x.all(), y.all(), *weight_of_one, 1e-5f, x.all(), z.all()); },
+      [&] { backend.AddRmsNorm(y.all(), y.all(), *weight_of_one, 1e-5f, z.all(), x.all()); },
       [&] {
         backend.Rope({RopePairing::kAdjacent, 8}, 8, {3, 4}, x.all());
       },
@@ -110,6 +114,98 @@ TEST(CudaBackendTest, WhatProductsShareIsQuantisedOnceAndNeverStale) {
     fresh.backend->MatMul(*same, copy.all(), expected.all());
     EXPECT_TRUE(SameBits(expected.Read(), product));
   }
+}
+
+// Kernels run by `ops`, and what they leave in y and z.
+struct Traced {
+  int64_t kernels;
+  std::vector<float> y, z;
+};
+
+template <typename Ops>
+Traced Trace(Order order, Numerics numerics, int64_t rows, int64_t cols, const Ops& ops) {
+  const Bench bench(numerics, kTileElements, {.order = order});
+  const DeviceMatrix x(*bench.backend, RandomFloats(rows * cols, 1, 3.0f), rows);
+  const DeviceMatrix y(*bench.backend, RandomFloats(rows * cols, 2, 3.0f), rows);
+  const DeviceMatrix z(*bench.backend, rows, cols);
+  const int64_t before = emulation::KernelsRun();
+  ops(*bench.backend, x.all(), y.all(), z.all());
+  const int64_t kernels = emulation::KernelsRun() - before;
+  return {kernels, y.Read(), z.Read()};
+}
+
+TEST(CudaBackendTest, AResidualIsAddedWithTheNormInOneKernelToTheSameBits) {
+  for (const Order order : {Order::kForward, Order::kReverse}) {
+    for (const Numerics numerics : {Numerics::kNative, Numerics::kF32}) {
+      for (const int64_t size : {13, 78, 390}) {  // heads of a row and whole rows, a warp's and a
+                                                  // block's
+        const auto trace = [&](bool fused) {
+          return Trace(order, numerics, 3, 390,
+                       [&](CudaBackend& backend, Matrix x, Matrix y, Matrix z) {
+                         const auto norm = *backend.LoadVector(RandomFloats(size, 3));
+                         if (fused) return backend.AddRmsNorm(x, y, *norm, 1e-5f, y, z);
+                         backend.Add(x, y, y);
+                         backend.RmsNorm(y, *norm, 1e-5f, z);
+                       });
+        };
+        const Traced one = trace(true), two = trace(false);
+        EXPECT_EQ(one.kernels, 1);
+        EXPECT_EQ(two.kernels, 2);
+        EXPECT_TRUE(SameBits(two.y, one.y)) << size;
+        EXPECT_TRUE(SameBits(two.z, one.z)) << size;
+      }
+    }
+  }
+}
+
+TEST(CudaBackendTest, ABiasIsAddedWithTheProductToTheSameBits) {
+  constexpr int64_t kSize = 96;
+  for (const Order order : {Order::kForward, Order::kReverse}) {
+    for (const Numerics numerics : {Numerics::kNative, Numerics::kF32}) {
+      for (const DType dtype : {DType::kQ4_1, DType::kQ8_0, DType::kBF16}) {
+        for (const int64_t rows : {1, 3, 9}) {
+          const auto trace = [&](bool fused) {
+            return Trace(
+                order, numerics, rows, kSize,
+                [&](CudaBackend& backend, Matrix x, Matrix, Matrix z) {
+                  const std::vector<uint8_t> bytes = RandomWeight(dtype, kSize, kSize, 5);
+                  const auto weight = *backend.LoadWeight({"w", dtype, kSize, kSize, bytes});
+                  const auto bias = *backend.LoadVector(RandomFloats(kSize, 3));
+                  if (fused) return backend.MatMulBias(*weight, *bias, x, z);
+                  backend.MatMul(*weight, x, z);
+                  backend.AddBias(*bias, z);
+                });
+          };
+          const Traced one = trace(true), two = trace(false);
+          // A long step's product is a library's, which knows no bias.
+          EXPECT_EQ(one.kernels, two.kernels - (rows <= kMostVectorRows ? 1 : 0)) << rows;
+          EXPECT_TRUE(SameBits(two.z, one.z)) << rows;
+        }
+      }
+    }
+  }
+}
+
+TEST(CudaBackendTest, OnlyTheLargestValuesTravel) {
+  constexpr int64_t kCols = 9001, kRows = 2;
+  const Bench bench;
+  const DeviceMatrix x(*bench.backend, RandomFloats(kRows * kCols, 1, 9.0f), kRows);
+  std::vector<TopValues> top(kRows);
+  const int64_t before = bench.device->downloaded();
+  bench.backend->TopK(x.all(), 40, absl::MakeSpan(top));
+  // Of each row the keys, and a sum of each of three slices.
+  EXPECT_EQ(bench.device->downloaded() - before, kRows * (40 * 8 + 3 * 16));
+  EXPECT_EQ(top[1].values.size(), 40);
+}
+
+TEST(CudaBackendTest, ABrokenDevicesLargestValuesAreItsError) {
+  const Bench bench;
+  const DeviceMatrix x(*bench.backend, RandomFloats(2 * 8, 1), 2);
+  bench.device->Break(absl::InternalError("an illegal memory access"));
+  std::vector<TopValues> top(2);
+  bench.backend->TopK(x.all(), 3, absl::MakeSpan(top));
+  EXPECT_THAT(bench.backend->TakeStatus(),
+              StatusIs(absl::StatusCode::kInternal, HasSubstr("an illegal memory access")));
 }
 
 TEST(CudaBackendTest, TheTileOfADenseProductDoesNotMatter) {
