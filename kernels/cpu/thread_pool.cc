@@ -48,8 +48,7 @@ ThreadPool::ThreadPool(int threads) {
 
 ThreadPool::~ThreadPool() {
   stop_.store(true, std::memory_order_release);
-  job_.fetch_add(1, std::memory_order_release);
-  job_.notify_all();
+  Announce();
   for (std::thread& helper : helpers_) helper.join();
 }
 
@@ -69,25 +68,34 @@ void ThreadPool::Run(int64_t tasks, Body body, int64_t min_range) {
   done_.store(0, std::memory_order_relaxed);
   const uint64_t number = (open_.load(std::memory_order_relaxed) >> 32) + 1;
   open_.store(number << 32 | ranges_, std::memory_order_release);
-  job_.fetch_add(1, std::memory_order_release);
-  job_.notify_all();
+  Announce();
   Drain(0);
   const auto finished = [this] { return done_.load(std::memory_order_acquire) == ranges_; };
-  while (!SpinUntil(finished)) {
-    const uint32_t seen = done_.load(std::memory_order_acquire);
-    if (seen != ranges_) done_.wait(seen, std::memory_order_acquire);
-  }
+  if (SpinUntil(finished)) return;
+  waiting_.store(true, std::memory_order_seq_cst);
+  for (uint32_t seen; (seen = done_.load(std::memory_order_seq_cst)) != ranges_;) done_.wait(seen);
+  waiting_.store(false, std::memory_order_relaxed);
+}
+
+void ThreadPool::Announce() {
+  job_.fetch_add(1, std::memory_order_seq_cst);
+  // Beside a busy core a helper that was woken runs some milliseconds later. It is not woken again
+  // by every job until then: each time is a system call.
+  if (asleep_.load(std::memory_order_seq_cst) == 0) return;
+  asleep_.store(0, std::memory_order_seq_cst);
+  job_.notify_all();
 }
 
 void ThreadPool::Drain(int thread) {
   uint64_t open = open_.load(std::memory_order_acquire);
   while ((open & kLow) != 0) {
     if (!open_.compare_exchange_weak(open, open - 1, std::memory_order_acq_rel)) continue;
-    // The claimed range keeps the job open, so its fields hold still.
-    const int64_t begin = range_ * (ranges_ - static_cast<int64_t>(open & kLow));
+    // The claimed range keeps the job open, so its fields hold still until it is counted.
+    const uint32_t ranges = ranges_;
+    const int64_t begin = range_ * (ranges - static_cast<int64_t>(open & kLow));
     (*body_)(begin, std::min(begin + range_, tasks_), thread);
-    done_.fetch_add(1, std::memory_order_acq_rel);
-    done_.notify_one();
+    const bool last = done_.fetch_add(1, std::memory_order_seq_cst) + 1 == ranges;
+    if (last && waiting_.load(std::memory_order_seq_cst)) done_.notify_one();
     open = open_.load(std::memory_order_acquire);
   }
 }
@@ -96,7 +104,10 @@ void ThreadPool::Help(int thread) {
   uint32_t seen = 0;
   while (true) {
     const auto changed = [&] { return job_.load(std::memory_order_acquire) != seen; };
-    while (!SpinUntil(changed)) job_.wait(seen, std::memory_order_acquire);
+    while (!SpinUntil(changed)) {
+      asleep_.fetch_add(1, std::memory_order_seq_cst);
+      job_.wait(seen, std::memory_order_seq_cst);
+    }
     seen = job_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_acquire)) return;
     Drain(thread);

@@ -36,6 +36,8 @@ class ThreadPool {
  private:
   using Body = absl::FunctionRef<void(int64_t, int64_t, int)>;
 
+  // Tells the helpers that something has changed, and wakes those that sleep.
+  void Announce();
   void Help(int thread);
   // Claims and runs ranges until none is left.
   void Drain(int thread);
@@ -51,6 +53,8 @@ class ThreadPool {
   alignas(64) std::atomic<uint64_t> open_{0};
   alignas(64) std::atomic<uint32_t> done_{0};
   alignas(64) std::atomic<uint32_t> job_{0};  // what sleeping helpers wait on
+  std::atomic<uint32_t> asleep_{0};           // helpers that may wait since the last wake-up
+  std::atomic<bool> waiting_{false};          // whether the caller sleeps on done_
   std::atomic<bool> stop_{false};
   std::vector<std::thread> helpers_;
 };

@@ -65,6 +65,22 @@ TEST(ThreadPoolTest, SleepingHelpersWakeAgain) {
   }
 }
 
+TEST(ThreadPoolTest, ACallerThatSleepsOverALatePieceIsWoken) {
+  ThreadPool pool(3);
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<int> done{0};
+    pool.Run(3, [&](int64_t, int64_t, int thread) {
+      // Each thread has one, since the others wait for it.
+      done.fetch_add(1);
+      while (done.load() % 4 != 3) std::this_thread::yield();
+      if (thread == 0) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(thread));  // far beyond the spin
+      done.fetch_add(4);
+    });
+    EXPECT_EQ(done.load(), 3 + 2 * 4);
+  }
+}
+
 TEST(ThreadPoolTest, RangesRespectTheSmallestSize) {
   ThreadPool pool(2);
   std::atomic<int> ranges{0};
