@@ -83,7 +83,8 @@ void CpuBackend::ForRows(Matrix shape, absl::FunctionRef<void(int64_t, int64_t)>
 }
 
 absl::StatusOr<std::unique_ptr<Weight>> CpuBackend::LoadWeight(const WeightSource& source) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Weight> weight, PackWeight(source, numerics_, &pool_));
+  ASSIGN_OR_RETURN(std::unique_ptr<Weight> weight,
+                   PackWeight(source, numerics_, &pool_, &weight_memory_));
   return weight;
 }
 

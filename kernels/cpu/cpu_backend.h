@@ -17,6 +17,7 @@
 #include "kernels/cpu/simd_path.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/cpu/vector_ops.h"
+#include "kernels/cpu/weight_memory.h"
 
 namespace parity::kernels {
 
@@ -72,6 +73,7 @@ class CpuBackend : public Backend {
   const Numerics numerics_;
   const VectorOps& ops_;
   ThreadPool pool_;
+  WeightMemory weight_memory_;
   MatMulContext products_;
   AttentionScratch attention_;
   RopeTable rope_;

@@ -1,9 +1,7 @@
 #include "kernels/cpu/packed_weight.h"
 
 #include <glog/logging.h>
-#include <sys/mman.h>
 
-#include <cstdlib>
 #include <limits>
 #include <utility>
 
@@ -13,21 +11,7 @@
 namespace parity::kernels {
 namespace {
 
-constexpr int64_t kHugePage = int64_t{2} << 20;  // bytes, x86-64
-
 int64_t DivideUp(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
-
-// Aligned memory; null when there is none. Large weights ask for huge pages: a token streams all of
-// them.
-uint8_t* Allocate(int64_t bytes) {
-  const int64_t alignment = bytes >= kHugePage ? kHugePage : 64;
-  const int64_t rounded =
-      DivideUp(bytes, alignment == 64 ? 64 : 4096) * (alignment == 64 ? 64 : 4096);
-  void* memory = nullptr;
-  if (posix_memalign(&memory, alignment, rounded) != 0) return nullptr;
-  if (alignment == kHugePage) madvise(memory, rounded, MADV_HUGEPAGE);  // only advice
-  return static_cast<uint8_t*>(memory);
-}
 
 absl::Status CheckShape(const WeightSource& source) {
   const DTypeTraits& traits = Traits(source.dtype);
@@ -73,8 +57,6 @@ void PackGroup(const WeightSource& source, const WeightLayout& layout, int64_t g
 
 }  // namespace
 
-void PackedWeight::Free::operator()(uint8_t* memory) const { std::free(memory); }
-
 PackedWeight::PackedWeight(const WeightSource& source, const WeightLayout& layout)
     : Weight(source.dtype, source.rows, source.cols),
       source_(source),
@@ -83,7 +65,8 @@ PackedWeight::PackedWeight(const WeightSource& source, const WeightLayout& layou
       blocks_(DivideUp(source.cols, layout.block_columns)) {}
 
 absl::StatusOr<std::unique_ptr<PackedWeight>> PackWeight(const WeightSource& source,
-                                                         Numerics /*numerics*/, ThreadPool* pool) {
+                                                         Numerics /*numerics*/, ThreadPool* pool,
+                                                         WeightMemory* memory) {
   const WeightLayout* layout = FindWeightLayout(source.dtype);
   if (layout == nullptr) {
     return absl::UnimplementedError(absl::StrCat("tensor ", source.name,
@@ -93,7 +76,8 @@ absl::StatusOr<std::unique_ptr<PackedWeight>> PackWeight(const WeightSource& sou
   if (absl::Status status = CheckShape(source); !status.ok()) return status;
   std::unique_ptr<PackedWeight> weight(new PackedWeight(source, *layout));
   weight->bytes_ = weight->groups() * weight->group_bytes();
-  weight->data_.reset(Allocate(weight->bytes_));
+  WeightMemory own;
+  weight->data_ = (memory == nullptr ? own : *memory).Allocate(weight->bytes_);
   if (weight->data_ == nullptr) {
     return absl::ResourceExhaustedError(
         absl::StrCat("tensor ", source.name, ": no memory for ", weight->bytes_, " bytes"));

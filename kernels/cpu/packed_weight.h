@@ -9,6 +9,7 @@
 #include "kernels/backend.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/cpu/weight_layout.h"
+#include "kernels/cpu/weight_memory.h"
 
 namespace parity::kernels {
 
@@ -30,10 +31,8 @@ class PackedWeight : public Weight {
  private:
   friend absl::StatusOr<std::unique_ptr<PackedWeight>> PackWeight(const WeightSource& source,
                                                                   Numerics numerics,
-                                                                  ThreadPool* pool);
-  struct Free {
-    void operator()(uint8_t* memory) const;
-  };
+                                                                  ThreadPool* pool,
+                                                                  WeightMemory* memory);
 
   PackedWeight(const WeightSource& source, const WeightLayout& layout);
 
@@ -42,16 +41,17 @@ class PackedWeight : public Weight {
   int64_t groups_;
   int64_t blocks_;
   int64_t bytes_ = 0;
-  std::unique_ptr<uint8_t[], Free> data_;
+  std::shared_ptr<uint8_t> data_;
 };
 
 // Repacks `source`. UNIMPLEMENTED naming tensor and type where there is no product for the type;
 // INVALID_ARGUMENT where rows, cols and bytes do not fit each other; RESOURCE_EXHAUSTED naming the
 // bytes when memory is short. Both numerics share one layout. `pool` may be null: then the calling
-// thread packs alone.
+// thread packs alone. `memory` may be null: then the weight has memory of its own.
 absl::StatusOr<std::unique_ptr<PackedWeight>> PackWeight(const WeightSource& source,
                                                          Numerics numerics,
-                                                         ThreadPool* pool = nullptr);
+                                                         ThreadPool* pool = nullptr,
+                                                         WeightMemory* memory = nullptr);
 
 // out[0..cols) = row `row`, dequantised from the source's own bytes. REQUIRES: 0 <= row <
 // weight.rows().
