@@ -13,6 +13,7 @@
 #include "collector/query/collector_service.h"
 #include "collector/store/capture_store.h"
 #include "proto/serve/address.h"
+#include "proto/serve/command_line.h"
 #include "proto/serve/flags.h"
 #include "proto/serve/server.h"
 #include "proto/serve/shutdown.h"
@@ -105,8 +106,11 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kOk : kUsage;
+    std::cerr << "parity-collector: " << serve::UsageError(app, error, argc, argv) << "\n";
+    return kUsage;
   }
   return Serve(flags);
 }

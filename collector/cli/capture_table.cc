@@ -22,15 +22,15 @@ std::string KindName(v1::CaptureKind kind) {
 
 Table CaptureTable(const google::protobuf::RepeatedPtrField<v1::Run>& runs) {
   Table table({{"run", "run", false, true},
-               {"created", "created (UTC)"},
+               {"created", "created (UTC)", false, false, 1},
                {"team", "team", false, true},
                {"status", "status"},
-               {"engine", "engine", false, true},
+               {"engine", "engine", false, true, 2},
                {"kind", "kind"},
                {"positions", "tokens", true},
-               {"checkpoints", "checkpoints", true},
+               {"checkpoints", "checkpoints", true, false, 4},
                {"tensors", "tensors", true},
-               {"bytes", "size", true},
+               {"bytes", "size", true, false, 3},
                {"dropped", "dropped", true},
                {"non_finite", "NaN/Inf", true}});
   for (const v1::Run& run : runs) {

@@ -35,8 +35,9 @@ absl::StatusOr<ExitCode> Delete(const DeleteOptions& options, Connection& collec
   if (options.format == "json") {
     console.out << ToJson(response) << "\n";
   } else {
-    console.out << "deleted " << what << ": " << response.captures() << " captures, "
-                << response.tensors() << " tensors\n";
+    console.out << "deleted " << what << ": " << response.captures()
+                << (response.captures() == 1 ? " capture, " : " captures, ") << response.tensors()
+                << " tensors\n";
   }
   return ExitCode::kParity;
 }

@@ -4,9 +4,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "collector/cli/compare_request.h"
@@ -16,6 +18,8 @@
 
 namespace parity::cli {
 namespace {
+
+constexpr int kMostLinks = 40;  // as Linux follows
 
 struct ExportOptions {
   ConnectionOptions connection;
@@ -51,12 +55,10 @@ absl::StatusOr<v1::ExportRequest> MakeRequest(const ExportOptions& options) {
   return request;
 }
 
-// Writes beside `path` and renames: a reader never sees half an export.
-absl::Status ExportToFile(const v1::ExportRequest& request, const std::string& path,
-                          Connection& collector, const Console& console) {
-  const std::string partial = absl::StrCat(path, ".partial");
-  std::ofstream file(partial, std::ios::binary | std::ios::trunc);
-  if (!file) return absl::DataLossError(absl::StrCat(partial, ": ", std::strerror(errno)));
+absl::Status WriteExport(const v1::ExportRequest& request, const std::string& path,
+                         Connection& collector, const Console& console) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  if (!file) return absl::DataLossError(absl::StrCat(path, ": ", std::strerror(errno)));
   absl::Status status;
   {
     Progress progress(console, "exporting");
@@ -64,12 +66,33 @@ absl::Status ExportToFile(const v1::ExportRequest& request, const std::string& p
   }
   file.close();
   if (status.ok() && !file) status = absl::DataLossError("the output cannot be written");
-  if (status.ok() && std::rename(partial.c_str(), path.c_str()) != 0) {
-    status = absl::DataLossError(std::strerror(errno));
-  }
-  if (status.ok()) return status;
-  std::remove(partial.c_str());
   return Annotate(status, path);
+}
+
+// A file is written beside `path` and renamed: a reader never sees half an export. A pipe or a
+// device is written as it is, since renaming would put a file in its place; a link keeps pointing
+// where it does, for the same reason.
+absl::Status ExportToFile(const v1::ExportRequest& request, const std::string& path,
+                          Connection& collector, const Console& console) {
+  std::error_code error;
+  const std::filesystem::file_status found = std::filesystem::status(path, error);
+  if (std::filesystem::is_directory(found)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": is a directory, expected a file"));
+  }
+  if (std::filesystem::exists(found) && !std::filesystem::is_regular_file(found)) {
+    return WriteExport(request, path, collector, console);
+  }
+  std::filesystem::path target = path;
+  for (int links = 0; links < kMostLinks && std::filesystem::is_symlink(target, error); ++links) {
+    target = target.parent_path() / std::filesystem::read_symlink(target, error);
+  }
+  const std::string partial = absl::StrCat(target.string(), ".partial");
+  absl::Status status = WriteExport(request, partial, collector, console);
+  if (status.ok() && std::rename(partial.c_str(), target.c_str()) != 0) {
+    status = absl::DataLossError(absl::StrCat(path, ": ", std::strerror(errno)));
+  }
+  if (!status.ok()) std::remove(partial.c_str());
+  return status;
 }
 
 absl::StatusOr<ExitCode> Export(const ExportOptions& options, Connection& collector,

@@ -2,17 +2,24 @@
 
 #include <CLI/CLI.hpp>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 
 namespace parity::cli {
 namespace {
 
 bool ParsePosition(absl::string_view text, int32_t* position) {
   return absl::SimpleAtoi(text, position) && *position >= 0;
+}
+
+// A year: what a clock's nanoseconds still hold.
+constexpr double kMostSeconds = 366.0 * 24 * 3600;
+
+std::string CheckSeconds(const std::string& text) {
+  double seconds = 0;
+  if (absl::SimpleAtod(text, &seconds) && seconds >= 0 && seconds <= kMostSeconds) return "";
+  return absl::StrCat("'", text, "', expected 0 to ", static_cast<int64_t>(kMostSeconds),
+                      " seconds");
 }
 
 }  // namespace
@@ -39,24 +46,10 @@ absl::StatusOr<PositionRange> ParsePositions(absl::string_view text) {
   return range;
 }
 
-absl::StatusOr<std::vector<int32_t>> ParseTokenIds(absl::string_view flag, absl::string_view text) {
-  std::vector<int32_t> ids;
-  if (absl::StripAsciiWhitespace(text).empty()) return ids;
-  for (absl::string_view part : absl::StrSplit(text, ',')) {
-    int32_t id = 0;
-    if (!absl::SimpleAtoi(part, &id) || id < 0) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          flag, ": '", part, "' is no token id; expected ids from 0 up, separated by commas"));
-    }
-    ids.push_back(id);
-  }
-  return ids;
-}
-
 void AddChannelFlags(CLI::App& command, serve::TlsFiles* tls, double* timeout_seconds) {
   command.add_option("--timeout", *timeout_seconds, "Seconds a call may take; 0: no limit")
       ->type_name("SECONDS")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Validator(&CheckSeconds, ""));
   command.add_option("--tls-ca", tls->authority, "CA certificate (PEM): connect with TLS")
       ->type_name("FILE");
   auto* certificate =
@@ -72,7 +65,7 @@ void AddConnectionFlags(CLI::App& command, ConnectionOptions* options) {
   auto* collector =
       command.add_option("--collector", options->collector, "Collector, HOST:PORT or unix:PATH")
           ->type_name("ADDR");
-  command.add_option("--db", options->db, "Database file, read without a collector")
+  command.add_option("--db", options->db, "Database file, used without a collector")
       ->type_name("FILE")
       ->excludes(collector);
   AddChannelFlags(command, &options->tls, &options->timeout_seconds);

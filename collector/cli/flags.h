@@ -35,9 +35,6 @@ struct PositionRange {
 // "7", "3-9", "3-", "-9"; "" is everything. INVALID_ARGUMENT names the flag's value.
 absl::StatusOr<PositionRange> ParsePositions(absl::string_view text);
 
-// "1,2,3", spaces allowed; "" is none. INVALID_ARGUMENT names `flag` and the first bad id.
-absl::StatusOr<std::vector<int32_t>> ParseTokenIds(absl::string_view flag, absl::string_view text);
-
 // Adds --collector, --db, --timeout and the TLS flags.
 void AddConnectionFlags(CLI::App& command, ConnectionOptions* options);
 // Adds --timeout and the TLS flags alone, for a command that talks to a worker.

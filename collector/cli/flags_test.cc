@@ -20,15 +20,6 @@ TEST(FlagsTest, PositionsAreInclusiveRanges) {
   }
 }
 
-TEST(FlagsTest, TokenIdsNameTheBadOne) {
-  EXPECT_EQ(*ParseTokenIds("--tokens", "1, 2,3"), (std::vector<int32_t>{1, 2, 3}));
-  EXPECT_TRUE(ParseTokenIds("--tokens", "")->empty());
-  EXPECT_EQ(ParseTokenIds("--tokens", "1,x").status().message(),
-            "--tokens: 'x' is no token id; expected ids from 0 up, separated by commas");
-  EXPECT_FALSE(ParseTokenIds("--tokens", "1,,2").ok());
-  EXPECT_FALSE(ParseTokenIds("--tokens", "-1").ok());
-}
-
 TEST(FlagsTest, CheckpointsRepeatAndSplitWithoutEatingPositionals) {
   CLI::App app;
   std::string run, positions;
@@ -39,6 +30,21 @@ TEST(FlagsTest, CheckpointsRepeatAndSplitWithoutEatingPositionals) {
   EXPECT_EQ(checkpoints, (std::vector<std::string>{"logits", "embed", "layer.*"}));
   EXPECT_EQ(run, "my-run");
   EXPECT_EQ(positions, "-9");
+}
+
+TEST(FlagsTest, TimeoutsAreSecondsThatAClockCanHold) {
+  for (const char* good : {"0", "0.5", "31622400"}) {
+    CLI::App app;
+    ConnectionOptions options;
+    AddConnectionFlags(app, &options);
+    EXPECT_NO_THROW(app.parse(std::string("--timeout ") + good)) << good;
+  }
+  for (const char* bad : {"-1", "nan", "inf", "1e300", "x"}) {
+    CLI::App app;
+    ConnectionOptions options;
+    AddConnectionFlags(app, &options);
+    EXPECT_THROW(app.parse(std::string("--timeout ") + bad), CLI::ValidationError) << bad;
+  }
 }
 
 TEST(FlagsTest, CollectorAndDbExcludeEachOther) {

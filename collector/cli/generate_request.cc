@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "absl/strings/str_split.h"
-#include "collector/cli/flags.h"
+#include "proto/serve/command_line.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::cli {
@@ -70,11 +70,13 @@ absl::StatusOr<v1::GenerateRequest> MakeGenerateRequest(const GenerateFlags& fla
   const int followed = !flags.shadow.empty() + !flags.follow.empty();
   if (given > 1 || followed > 1 || given + followed == 0) {
     return absl::InvalidArgumentError(
-        "give one of --prompt and --tokens, or one of --shadow and --follow");
+        "give one of --prompt and --tokens, not empty, or one of --shadow and --follow");
   }
   v1::GenerateRequest request;
-  ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, ParseTokenIds("--tokens", flags.tokens));
-  ASSIGN_OR_RETURN(const std::vector<int32_t> forced, ParseTokenIds("--force", flags.forced));
+  ASSIGN_OR_RETURN(const std::vector<int32_t> tokens,
+                   serve::ParseTokenIds("--tokens", flags.tokens));
+  ASSIGN_OR_RETURN(const std::vector<int32_t> forced,
+                   serve::ParseTokenIds("--force", flags.forced));
   request.set_prompt(flags.prompt);
   request.mutable_token_ids()->Add(tokens.begin(), tokens.end());
   request.mutable_forced_token_ids()->Add(forced.begin(), forced.end());

@@ -33,7 +33,7 @@ absl::StatusOr<v1::ImportOptions> MakeOptions(const ImportFlags& flags, const Lo
   options.set_strict(flags.strict);
   options.set_replace(flags.replace);
   options.set_model_sha256(flags.model_sha256);
-  options.set_source_name(files.SourceName());
+  options.set_source_name(Printable(files.SourceName()));  // a file may have any name
   if (!flags.alias_file.empty()) {
     ASSIGN_OR_RETURN(const Aliases aliases, ReadAliasFile(flags.alias_file));
     options.mutable_aliases()->insert(aliases.begin(), aliases.end());

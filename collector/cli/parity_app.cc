@@ -12,14 +12,23 @@
 #include "collector/cli/import_command.h"
 #include "collector/cli/runs_command.h"
 #include "collector/cli/show_command.h"
+#include "collector/cli/text.h"
+#include "proto/serve/command_line.h"
 
 namespace parity::cli {
 namespace {
 
-// "parity diff", or "parity" when no command was recognised.
-std::string CommandName(const CLI::App& app) {
-  const auto chosen = app.get_subcommands();
-  return chosen.empty() ? "parity" : absl::StrCat("parity ", chosen.front()->get_name());
+// A message's text fields hold UTF-8 alone; files and addresses may have any name.
+absl::Status CheckUtf8(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string type = option->get_type_name(), name = option->get_name();
+    if (type == "FILE" || name == "FILE" || type == "ADDR") continue;
+    for (const std::string& text : option->results()) {
+      if (IsUtf8(text)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(name, " '", text, "': expected UTF-8"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 ExitCode RunChosen(const Invocation& invocation, const Console& console) {
@@ -63,12 +72,12 @@ ExitCode RunParity(int argc, const char* const* argv, const Console& console) {
     app.exit(help, console.out, console.err);
     return ExitCode::kParity;
   } catch (const CLI::ParseError& error) {
-    const std::string name = CommandName(app);
-    if (name == "parity" && argc > 1 && argv[1][0] != '-') {
-      console.Message(absl::StrCat("there is no command '", argv[1], "' (see parity --help)"));
-      return ExitCode::kBadInput;
-    }
-    console.Message(absl::StrCat(error.what(), " (see ", name, " --help)"));
+    console.Message(serve::UsageError(app, error, argc, argv));
+    return ExitCode::kBadInput;
+  }
+  const absl::Status utf8 = CheckUtf8(*app.get_subcommands().front());
+  if (!utf8.ok()) {
+    console.Message(utf8.message());
     return ExitCode::kBadInput;
   }
   return RunChosen(invocation, console);

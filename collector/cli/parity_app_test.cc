@@ -2,11 +2,13 @@
 #include "collector/cli/parity_app.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -349,13 +351,60 @@ TEST_F(ParityAppTest, ExportWritesAWholeFileOrNone) {
             ExitCode::kStorage);
 }
 
+TEST_F(ParityAppTest, ExportWritesIntoAPipeAndThroughALink) {
+  server_.collector.chunks = {"{}\n", "{}\n"};
+  const std::string pipe = absl::StrCat(testing::TempDir(), "/pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::string read;
+  std::thread reader([&] { std::getline(std::ifstream(pipe), read, '\0'); });
+  EXPECT_EQ(Ask({"export", "r", "--team", "t", "-o", pipe}).code, ExitCode::kParity);
+  reader.join();
+  EXPECT_EQ(read, "{}\n{}\n");
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  const std::string file = absl::StrCat(testing::TempDir(), "/file.jsonl");
+  const std::string link = absl::StrCat(testing::TempDir(), "/link.jsonl");
+  std::filesystem::create_symlink("file.jsonl", link);
+  EXPECT_EQ(Ask({"export", "r", "--team", "t", "-o", link}).code, ExitCode::kParity);
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_EQ(std::filesystem::file_size(file), 6);
+}
+
+TEST_F(ParityAppTest, ExportIntoADirectoryOrAFullDeviceIsRefused) {
+  server_.collector.chunks = {"{}\n"};
+  const Outcome directory = Ask({"export", "r", "--team", "t", "-o", testing::TempDir()});
+  EXPECT_EQ(directory.code, ExitCode::kBadInput);
+  EXPECT_NE(directory.err.find("is a directory, expected a file"), std::string::npos);
+  const Outcome full = Ask({"export", "r", "--team", "t", "-o", "/dev/full"});
+  EXPECT_EQ(full.code, ExitCode::kStorage);
+  EXPECT_EQ(full.err, "parity: /dev/full: the output cannot be written\n");
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
+}
+
+TEST_F(ParityAppTest, TextThatIsNotUtf8IsRefusedBeforeItIsSent) {
+  const Outcome team = Ask({"show", "r", "--team", "\xff"});
+  EXPECT_EQ(team.code, ExitCode::kBadInput);
+  EXPECT_EQ(team.err, "parity: --team '\\xff': expected UTF-8\n");
+  EXPECT_EQ(Ask({"runs", "\xc3"}).err, "parity: GLOB '\\xc3': expected UTF-8\n");
+  // A file may have any name.
+  const Outcome file = RunCommand({"import", "--run", "r", "no-\xff", "--db", "x"});
+  EXPECT_EQ(file.err, "parity: no-\\xff: No such file or directory\n");
+}
+
+TEST_F(ParityAppTest, AServerOfAnotherKindIsNamedAsSuch) {
+  // What gRPC answers for a service that is not there.
+  server_.collector.status = grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "");
+  EXPECT_EQ(Ask({"export", "r", "--team", "t"}).err,
+            absl::StrCat("parity: collector at ", server_.address(),
+                         ": serves no such call (UNIMPLEMENTED)\n"));
+}
+
 TEST_F(ParityAppTest, DeleteAsksForYes) {
   EXPECT_EQ(Ask({"delete", "r"}).code, ExitCode::kBadInput);
   EXPECT_EQ(server_.collector.deletes, 0);
   server_.collector.deleted.set_captures(1);
   server_.collector.deleted.set_tensors(450);
   EXPECT_EQ(Ask({"delete", "r", "--team", "t", "--yes"}).out,
-            "deleted run 'r' team 't': 1 captures, 450 tensors\n");
+            "deleted run 'r' team 't': 1 capture, 450 tensors\n");
   EXPECT_EQ(server_.collector.delete_request.team(), "t");
 }
 

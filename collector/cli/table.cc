@@ -4,10 +4,10 @@
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "collector/cli/text.h"
 #include "glog/logging.h"
@@ -93,45 +93,65 @@ std::string Table::Render(Format format, int width) const {
   }
 }
 
-std::vector<int> Table::FitWidths(int width) const {
-  std::vector<int> widths;
+Table::Layout Table::FitColumns(int width) const {
+  Layout layout;
+  std::vector<int>& widths = layout.widths;
+  int total = -kGap;
   for (size_t c = 0; c < columns_.size(); ++c) {
     int widest = DisplayWidth(columns_[c].title);
     for (const auto& row : rows_) widest = std::max(widest, DisplayWidth(row[c].text));
+    layout.columns.push_back(c);
     widths.push_back(widest);
+    total += widest + kGap;
   }
-  if (width <= 0) return widths;
-  int total = std::accumulate(widths.begin(), widths.end(), 0) +
-              kGap * (static_cast<int>(widths.size()) - 1);
-  while (total > width) {
-    int best = -1;
-    for (size_t c = 0; c < columns_.size(); ++c) {
+  const auto drop_rank = [this](size_t a, size_t b) { return columns_[a].drop < columns_[b].drop; };
+  while (width > 0 && total > width) {
+    const auto next = std::max_element(layout.columns.begin(), layout.columns.end(), drop_rank);
+    if (columns_[*next].drop == 0) break;
+    total -= widths[*next] + kGap;
+    layout.columns.erase(next);
+  }
+  while (width > 0 && total > width) {
+    int* widest = nullptr;
+    for (const size_t c : layout.columns) {
       if (!columns_[c].shrink || widths[c] <= kNarrowestShrunk) continue;
-      if (best < 0 || widths[c] > widths[best]) best = static_cast<int>(c);
+      if (widest == nullptr || widths[c] > *widest) widest = &widths[c];
     }
-    if (best < 0) break;  // nothing left to shrink: the terminal wraps
-    --widths[best];
+    if (widest == nullptr) break;  // nothing left to shrink: the terminal wraps
+    --*widest;
     --total;
   }
-  return widths;
+  return layout;
+}
+
+void Table::AppendRow(const Layout& layout, const std::vector<std::string>& texts,
+                      std::string* out) const {
+  std::string line;
+  for (const size_t c : layout.columns) {
+    const int width = layout.widths[c];
+    absl::StrAppend(&line, c == layout.columns.front() ? "" : std::string(kGap, ' '),
+                    Pad(Truncate(texts[c], width), width, columns_[c].number));
+  }
+  AppendLine(std::move(line), out);
 }
 
 std::string Table::RenderTable(int width) const {
-  const std::vector<int> widths = FitWidths(width);
-  const std::string gap(kGap, ' ');
-  std::string out, line;
-  for (size_t c = 0; c < columns_.size(); ++c) {
-    const std::string title = Truncate(columns_[c].title, widths[c]);
-    absl::StrAppend(&line, c ? gap : "", Pad(title, widths[c], columns_[c].number));
-  }
-  AppendLine(std::move(line), &out);
+  const Layout layout = FitColumns(width);
+  std::string out;
+  std::vector<std::string> texts(columns_.size());
+  for (size_t c = 0; c < texts.size(); ++c) texts[c] = columns_[c].title;
+  AppendRow(layout, texts, &out);
   for (const auto& row : rows_) {
-    line.clear();
-    for (size_t c = 0; c < columns_.size(); ++c) {
-      const std::string text = Truncate(row[c].text, widths[c]);
-      absl::StrAppend(&line, c ? gap : "", Pad(text, widths[c], columns_[c].number));
-    }
-    AppendLine(std::move(line), &out);
+    for (size_t c = 0; c < texts.size(); ++c) texts[c] = row[c].text;
+    AppendRow(layout, texts, &out);
+  }
+  std::vector<absl::string_view> left_out;
+  for (size_t c = 0; c < columns_.size(); ++c) {
+    const bool stays = std::binary_search(layout.columns.begin(), layout.columns.end(), c);
+    if (!stays) left_out.push_back(columns_[c].title);
+  }
+  if (!left_out.empty()) {
+    absl::StrAppend(&out, "left out: ", absl::StrJoin(left_out, ", "), "\n");
   }
   return out;
 }

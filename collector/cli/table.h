@@ -36,6 +36,7 @@ struct Column {
   std::string title;    // table header
   bool number = false;  // right-aligned
   bool shrink = false;  // may be cut short with "…" when the table is wider than the terminal
+  int drop = 0;  // left out, highest first, before anything is cut short on a terminal; 0: never
 };
 
 // Not thread-safe.
@@ -48,11 +49,19 @@ class Table {
   size_t rows() const { return rows_.size(); }
 
   // Every line ends with "\n"; no trailing spaces. `width`: columns of the terminal, 0 = not
-  // limited (tables only). kJson is an array of objects. REQUIRES: format != kParityCsv.
+  // limited (tables only); a last line names the columns that were left out. kJson is an array of
+  // objects. REQUIRES: format != kParityCsv.
   std::string Render(Format format, int width) const;
 
  private:
-  std::vector<int> FitWidths(int width) const;
+  // Columns that stay, and how wide each is.
+  struct Layout {
+    std::vector<size_t> columns;
+    std::vector<int> widths;  // by column, all of them
+  };
+  Layout FitColumns(int width) const;
+  void AppendRow(const Layout& layout, const std::vector<std::string>& texts,
+                 std::string* out) const;
   std::string RenderTable(int width) const;
   std::string RenderMarkdown() const;
   std::string RenderCsv() const;

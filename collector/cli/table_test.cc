@@ -36,6 +36,23 @@ TEST(TableTest, ShrinksOnlyShrinkableColumnsToTheTerminal) {
   EXPECT_NE(table.Render(Format::kTable, 10).find("xxxxxxx…"), std::string::npos);
 }
 
+TEST(TableTest, LeavesColumnsOutBeforeItCutsAnyShortAndSaysWhich) {
+  Table table({{"a", "a", false, true}, {"b", "bb", true, false, 1}, {"c", "cc", true, false, 2}});
+  table.AddRow({Cell::Text("a long name"), Cell::Int(12345), Cell::Int(67890)});
+  EXPECT_EQ(table.Render(Format::kTable, 25),
+            "a               bb     cc\n"
+            "a long name  12345  67890\n");
+  EXPECT_EQ(table.Render(Format::kTable, 24),
+            "a               bb\n"
+            "a long name  12345\n"
+            "left out: cc\n");
+  EXPECT_EQ(table.Render(Format::kTable, 9),
+            "a\n"
+            "a long n…\n"
+            "left out: bb, cc\n");
+  EXPECT_EQ(table.Render(Format::kCsv, 9), "a,b,c\na long name,12345,67890\n");
+}
+
 TEST(TableTest, CsvQuotesAndKeepsFullPrecision) {
   EXPECT_EQ(Sample().Render(Format::kCsv, 0),
             "name,bytes,nmse\n"

@@ -1,5 +1,6 @@
 #include "proto/serve/server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <sys/socket.h>
@@ -42,6 +43,15 @@ void EnablePlugins() {
   static_cast<void>(enabled);
 }
 
+// While it lives gRPC logs nothing: what fails is told once, in the status.
+class Silence {
+ public:
+  Silence() {
+    gpr_set_log_function([](gpr_log_func_args*) {});
+  }
+  ~Silence() { gpr_set_log_function(nullptr); }  // its own again
+};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
@@ -64,7 +74,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   builder.AddListeningPort(ToString(address), std::move(credentials), &bound_port);
   for (grpc::Service* service : services) builder.RegisterService(service);
   auto server = std::unique_ptr<Server>(new Server());
-  server->server_ = builder.BuildAndStart();
+  {
+    const Silence silence;
+    server->server_ = builder.BuildAndStart();
+  }
   if (server->server_ == nullptr || bound_port == 0) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", ToString(address),
                                                ": the address is taken or not this machine's"));

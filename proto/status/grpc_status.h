@@ -10,7 +10,8 @@
 
 namespace parity {
 
-// Same code, same message.
+// Same code, same message; an empty one that comes from gRPC (a service that is not served there,
+// a message that cannot be encoded) is replaced by what the code says.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 absl::Status FromGrpcStatus(const grpc::Status& status);
 

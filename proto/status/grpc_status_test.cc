@@ -19,6 +19,14 @@ TEST(GrpcStatusTest, EveryCodeSurvivesTheRoundTrip) {
   EXPECT_TRUE(FromGrpcStatus(grpc::Status::OK).ok());
 }
 
+TEST(GrpcStatusTest, AnEmptyMessageSaysWhatTheCodeSays) {
+  const absl::Status unserved = FromGrpcStatus(grpc::Status(grpc::UNIMPLEMENTED, ""));
+  EXPECT_EQ(unserved.message(), "serves no such call (UNIMPLEMENTED)");
+  EXPECT_TRUE(absl::IsUnimplemented(unserved));
+  EXPECT_EQ(FromGrpcStatus(grpc::Status(grpc::INTERNAL, "")).message(),
+            "the call failed without a reason (INTERNAL)");
+}
+
 TEST(GrpcStatusTest, AnnotatePutsTheSubjectInFront) {
   const absl::Status status = Annotate(absl::NotFoundError("no such run"), "run 'a'");
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
