@@ -4,6 +4,7 @@ usage: quickstart_story.py FREE.json SHADOW.json     (both from `parity diff --f
 """
 
 import json
+import math
 import sys
 
 # What two builds of llama.cpp (AVX2 against AVX-512) showed between themselves on this model, 55 tokens of code.
@@ -16,8 +17,13 @@ def summary(path):
         return json.load(source)["summary"]
 
 
+def error(row, key):
+    """A NaN is null in JSON: nothing finite was there to measure, which is worse than any number."""
+    return math.inf if row[key] is None else row[key]
+
+
 def by_error(stages):
-    return sorted(stages, key=lambda stage: stage["max_nmse"], reverse=True)
+    return sorted(stages, key=lambda stage: error(stage, "max_nmse"), reverse=True)
 
 
 def main():
@@ -32,7 +38,7 @@ def main():
     first = free.get("first_divergence")
     if first:
         print("The first row beyond its floor is {} at token {} (NMSE {:.1e}, floor {:.1e}).".format(
-            first["checkpoint"], first["position"], first["nmse"], first["floor_nmse"]))
+            first["checkpoint"], first["position"], error(first, "nmse"), first["floor_nmse"]))
     print()
     print("The shadow run settles it: fed llama.cpp's own inputs, every op of ours gives llama.cpp's own outputs. {} rows,"
           .format(int(shadow["match"]) + int(shadow["drift"]) + int(shadow["diverged"])))
@@ -40,7 +46,7 @@ def main():
         shadow["coverage"], shadow["verdict"]))
     for stage in by_error(shadow["stages"])[:5]:
         print("  {:<14} NMSE {:.1e}  (layer {}, token {})".format(
-            stage["stage"], stage["max_nmse"], stage["worst_layer"], stage["worst_position"]))
+            stage["stage"], error(stage, "max_nmse"), stage["worst_layer"], stage["worst_position"]))
     if shadow["verdict"] == "PARITY":
         print("So the difference is rounding, amplified layer by layer; no op of either engine is wrong.")
     else:

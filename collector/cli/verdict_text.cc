@@ -26,9 +26,10 @@ std::string Percent(double share) {
 }
 
 std::string RowText(const v1::ComparisonRow& row) {
-  std::string text =
-      absl::StrCat("position ", row.position(), ", ", Printable(row.checkpoint()), " (",
-                   ShortName(row.verdict()), "): nmse ", ShortNumber(row.nmse()));
+  std::string text = absl::StrCat("position ", row.position(), ", ", Printable(row.checkpoint()),
+                                  " (", ShortName(row.verdict()), ")");
+  if (std::isnan(row.nmse())) return absl::StrCat(text, ": ", Printable(row.reason()));
+  absl::StrAppend(&text, ": nmse ", ShortNumber(row.nmse()));
   if (row.floor_nmse() > 0 && row.reason().empty()) {  // a reason says how far already
     absl::StrAppend(&text, ", ", ShortNumber(row.floor_multiples()), " x floor");
   }
@@ -155,9 +156,9 @@ Table StageTable(const v1::ComparisonSummary& summary) {
                {"rows", "rows", true},
                {"worst_layer", "worst layer", true},
                {"worst_position", "position", true},
-               {"mean_nmse", "mean nmse", true},
+               {"mean_nmse", "mean nmse", true, false, 2},
                {"max_nmse", "max nmse", true},
-               {"floor_nmse", "floor", true},
+               {"floor_nmse", "floor", true, false, 1},
                {"floor_multiples", "x floor", true},
                {"verdict", "verdict"}});
   for (const v1::StageSummary& stage : summary.stages()) {
@@ -182,8 +183,8 @@ Table RowTable() {
                 {"nmse", "nmse", true},
                 {"floor_multiples", "x floor", true},
                 {"max_abs", "max abs", true},
-                {"mean_abs", "mean abs", true},
-                {"cosine", "cosine", true},
+                {"mean_abs", "mean abs", true, false, 2},
+                {"cosine", "cosine", true, false, 1},
                 {"reason", "why", false, true}});
 }
 

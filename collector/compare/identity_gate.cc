@@ -14,9 +14,13 @@ constexpr absl::string_view kToleranceNote = "legitimate: the tolerance profile 
 void Line(Identity& identity, absl::string_view field, absl::string_view a, absl::string_view b,
           absl::string_view note) {
   if (a == b) return;
+  if (a.empty() || b.empty()) note = "one side does not say";
   identity.lines.push_back(absl::StrCat(field, ": ", a.empty() ? "not known" : a, " against ",
                                         b.empty() ? "not known" : b, " (", note, ")"));
 }
+
+// 0 says nothing.
+std::string Known(int64_t count) { return count == 0 ? "" : absl::StrCat(count); }
 
 void CheckModel(const v1::Provenance& a, const v1::Provenance& b, Identity& identity) {
   if (a.model_sha256().empty() || b.model_sha256().empty()) {
@@ -69,8 +73,7 @@ Identity CheckIdentity(const v1::Provenance& reference, const v1::Provenance& ca
   CheckModel(a, b, identity);
   CheckTokens(reference_tokens, candidate_tokens, identity);
   Line(identity, "architecture", a.architecture(), b.architecture(), "not the same model");
-  Line(identity, "weight_type", a.weight_type(), b.weight_type(),
-       "not the same weights unless one side does not say");
+  Line(identity, "weight_type", a.weight_type(), b.weight_type(), "not the same weights");
   Line(identity, "kv_type", a.kv_type(), b.kv_type(), kToleranceNote);
   Line(identity, "activation_precision", a.activation_precision(), b.activation_precision(),
        kToleranceNote);
@@ -78,8 +81,8 @@ Identity CheckIdentity(const v1::Provenance& reference, const v1::Provenance& ca
   Line(identity, "numerics", a.numerics(), b.numerics(), kToleranceNote);
   Line(identity, "engine", a.engine(), b.engine(), "what is compared");
   Line(identity, "compute_path", a.compute_path(), b.compute_path(), kToleranceNote);
-  Line(identity, "prefill_tokens_per_step", absl::StrCat(a.prefill_tokens_per_step()),
-       absl::StrCat(b.prefill_tokens_per_step()), kToleranceNote);
+  Line(identity, "prefill_tokens_per_step", Known(a.prefill_tokens_per_step()),
+       Known(b.prefill_tokens_per_step()), kToleranceNote);
   Line(identity, "sampler", a.sampler(), b.sampler(), "legitimate: the tokens are compared");
   return identity;
 }

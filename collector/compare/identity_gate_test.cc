@@ -72,5 +72,20 @@ TEST(IdentityGateTest, WhatDiffersLegitimatelyIsALineAndNoMore) {
   EXPECT_THAT(identity.lines, Not(Contains(HasSubstr("attention"))));
 }
 
+TEST(IdentityGateTest, WhatOneSideDoesNotSayIsNoDifference) {
+  const auto tokens = Tokens({{0, 5}});
+  v1::Provenance engine = OfModel("ab");
+  engine.set_architecture("llama");
+  engine.set_weight_type("Q4_1");
+  engine.set_prefill_tokens_per_step(256);
+  const Identity identity = CheckIdentity(v1::Provenance(), engine, tokens, tokens);
+  for (const char* line :
+       {"architecture: not known against llama (one side does not say)",
+        "weight_type: not known against Q4_1 (one side does not say)",
+        "prefill_tokens_per_step: not known against 256 (one side does not say)"}) {
+    EXPECT_THAT(identity.lines, Contains(line));
+  }
+}
+
 }  // namespace
 }  // namespace parity::compare

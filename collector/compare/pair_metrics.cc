@@ -235,7 +235,13 @@ void PairComparer::CompareNonFinite(const Payload& reference, const Payload& can
     bb += vb * vb;
     ab += va * vb;
   }
-  if (metrics->finite == 0) return;
+  if (metrics->finite == 0) {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    metrics->max_abs = metrics->reference_at_max = metrics->candidate_at_max = nan;
+    metrics->mean_abs = metrics->rmse = metrics->nmse = metrics->cosine = nan;
+    metrics->max_channel_error = metrics->reference_rms = nan;
+    return;
+  }
   const double n = static_cast<double>(metrics->finite);
   metrics->mean_abs = sum / n;
   metrics->rmse = std::sqrt(dd / n);

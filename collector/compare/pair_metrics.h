@@ -19,7 +19,8 @@ struct Payload {
 };
 
 // Fields are those of v1::ComparisonRow. A pair of values is left out of every metric when either
-// is not finite.
+// is not finite; where no pair is left, the metrics are NaN: nothing was measured, and that is not
+// 0.
 struct PairMetrics {
   int64_t elements = 0;  // pairs looked at
   int64_t finite = 0;    // of which both values are finite

@@ -111,6 +111,10 @@ TEST_P(PairMetricsTest, NothingFinite) {
   EXPECT_EQ(m.one_sided_non_finite, -1);
   EXPECT_TRUE(m.bit_identical);
   EXPECT_FALSE(comparer_.CompareLogits(F32(a), F32(a), m).valid);
+  for (const double metric : {m.max_abs, m.reference_at_max, m.candidate_at_max, m.mean_abs, m.rmse,
+                              m.nmse, m.cosine, m.max_channel_error}) {
+    EXPECT_TRUE(std::isnan(metric)) << "what was not measured is not 0";
+  }
 }
 
 TEST_P(PairMetricsTest, ComparesTheCommonPrefix) {

@@ -1,7 +1,7 @@
 #include "collector/compare/summary.h"
 
 #include <algorithm>
-#include <limits>
+#include <cmath>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -23,6 +23,11 @@ int64_t Measured(const v1::ComparisonSummary& s) {
 
 int64_t AllRows(const v1::ComparisonSummary& s) {
   return Measured(s) + s.unmeasured() + s.not_comparable();
+}
+
+// NaN, which nothing could be measured of, is above every number.
+bool Exceeds(double value, double other) {
+  return std::isnan(value) ? !std::isnan(other) : value > other;
 }
 
 std::string Where(const v1::ComparisonRow& row) {
@@ -62,7 +67,7 @@ void SummaryBuilder::Add(const v1::ComparisonRow& row, int32_t checkpoint) {
   const bool bad =
       row.verdict() == v1::ROW_VERDICT_DIVERGED || row.verdict() == v1::ROW_VERDICT_INVALID;
   if (bad && !summary_.has_first_divergence()) *summary_.mutable_first_divergence() = row;
-  if (!summary_.has_worst() || row.floor_multiples() > summary_.worst().floor_multiples()) {
+  if (!summary_.has_worst() || Exceeds(row.floor_multiples(), summary_.worst().floor_multiples())) {
     *summary_.mutable_worst() = row;
   }
   AddToStage(row, PlaceOf(row, checkpoint));
@@ -84,12 +89,17 @@ const SummaryBuilder::Place& SummaryBuilder::PlaceOf(const v1::ComparisonRow& ro
 void SummaryBuilder::AddToStage(const v1::ComparisonRow& row, const Place& place) {
   Stage& stage = *place.stage;
   v1::StageSummary& summary = stage.summary;
-  const bool first = summary.rows() == 0;
   summary.set_rows(summary.rows() + 1);
-  stage.nmse_sum += row.nmse();
-  // The enum rises from MATCH to INVALID.
-  summary.set_verdict(std::max(summary.verdict(), row.verdict()));
-  if (!first && row.nmse() <= summary.max_nmse()) return;
+  if (!std::isnan(row.nmse())) {
+    stage.nmse_sum += row.nmse();
+    ++stage.numbers;
+  }
+  // The enum rises from MATCH to INVALID. Floors differ by layer: the largest nmse may well match
+  // where a smaller one does not, so the row that is shown is one that has the stage's verdict.
+  if (row.verdict() < summary.verdict()) return;
+  const bool as_bad = row.verdict() == summary.verdict();
+  if (as_bad && !Exceeds(row.nmse(), summary.max_nmse())) return;
+  summary.set_verdict(row.verdict());
   summary.set_max_nmse(row.nmse());
   summary.set_worst_layer(place.layer);
   summary.set_worst_position(row.position());
@@ -97,7 +107,7 @@ void SummaryBuilder::AddToStage(const v1::ComparisonRow& row, const Place& place
 }
 
 void SummaryBuilder::AddLogits(const v1::ComparisonRow& row) {
-  if (row.checkpoint() != "logits") return;
+  if (row.checkpoint() != "logits" || std::isnan(row.nmse())) return;
   ++logits_rows_;
   logits_nmse_sum_ += row.nmse();
   summary_.set_max_logits_nmse(std::max(summary_.max_logits_nmse(), row.nmse()));
@@ -163,7 +173,7 @@ v1::ComparisonSummary SummaryBuilder::Finish(bool other_model, const v1::Capture
     summary_.set_mean_kl(kl_sum_ / static_cast<double>(summary_.logit_positions()));
   }
   for (auto& [order, stage] : stages_) {
-    stage.summary.set_mean_nmse(stage.nmse_sum / static_cast<double>(stage.summary.rows()));
+    stage.summary.set_mean_nmse(stage.nmse_sum / static_cast<double>(stage.numbers));
     *summary_.add_stages() = stage.summary;
   }
   summary_.set_reference_status(reference.status());

@@ -27,6 +27,7 @@ class SummaryBuilder {
   struct Stage {
     v1::StageSummary summary;
     double nmse_sum = 0;
+    int64_t numbers = 0;  // rows whose nmse is one: the others have no finite pair
   };
   // What a checkpoint's name says.
   struct Place {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <string>
 
 namespace parity::compare {
@@ -46,6 +48,40 @@ TEST(SummaryTest, StagesGatherTheirLayersAndNameTheWorst) {
   EXPECT_EQ(q.worst_layer(), 1);
   EXPECT_EQ(q.worst_position(), 0);
   EXPECT_DOUBLE_EQ(q.mean_nmse(), 3.3e-6 / 3);
+}
+
+TEST(SummaryTest, AStageShowsARowThatHasItsVerdict) {
+  SummaryBuilder builder;
+  builder.Add(Row(0, "layer.0.mlp.up", v1::ROW_VERDICT_MATCH, 1e-7), 0);
+  builder.Add(Row(1, "layer.0.mlp.up", v1::ROW_VERDICT_DRIFT, 3e-6), 0);
+  builder.Add(Row(2, "layer.0.mlp.up", v1::ROW_VERDICT_DRIFT, 2e-6), 0);
+  v1::ComparisonRow deep = Row(1, "layer.20.mlp.up", v1::ROW_VERDICT_MATCH, 1e-3);
+  deep.set_floor_nmse(1e-2);
+  builder.Add(deep, 1);
+  const v1::ComparisonSummary summary = Finish(builder);
+  const v1::StageSummary& up = summary.stages(0);
+  EXPECT_EQ(up.verdict(), v1::ROW_VERDICT_DRIFT);
+  EXPECT_EQ(up.max_nmse(), 3e-6);
+  EXPECT_EQ(up.worst_layer(), 0);
+  EXPECT_EQ(up.worst_position(), 1);
+  EXPECT_EQ(up.floor_nmse(), 1e-6);
+}
+
+TEST(SummaryTest, WhatIsNotFiniteIsTheWorstAndLeftOutOfMeans) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  SummaryBuilder builder;
+  builder.Add(Row(0, "logits", v1::ROW_VERDICT_INVALID, nan), 0);
+  builder.Add(Row(1, "logits", v1::ROW_VERDICT_MATCH, 1e-7), 0);
+  builder.Add(Row(2, "logits", v1::ROW_VERDICT_MATCH, 3e-7), 0);
+  const v1::ComparisonSummary summary = Finish(builder);
+  EXPECT_EQ(summary.worst().position(), 0);
+  EXPECT_DOUBLE_EQ(summary.mean_logits_nmse(), 2e-7);
+  EXPECT_EQ(summary.max_logits_nmse(), 3e-7);
+  const v1::StageSummary& logits = summary.stages(0);
+  EXPECT_EQ(logits.worst_position(), 0);
+  EXPECT_TRUE(std::isnan(logits.max_nmse()));
+  EXPECT_DOUBLE_EQ(logits.mean_nmse(), 2e-7);
+  EXPECT_EQ(logits.rows(), 3);
 }
 
 TEST(SummaryTest, WhatIsNotMeasuredIsNoPass) {

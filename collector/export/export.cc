@@ -1,6 +1,7 @@
 #include "collector/export/export.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <string>
@@ -58,7 +59,8 @@ absl::Status ExportParityCsv(store::CaptureStore& store, const v1::CompareReques
   RETURN_IF_ERROR(compare::CompareCaptures(
       store, request,
       [&](const v1::ComparisonRow& row) {
-        if (row.elements() == 0) return absl::OkStatus();
+        // A row without a finite pair has no difference to report.
+        if (row.elements() == 0 || std::isnan(row.mean_abs())) return absl::OkStatus();
         TokenReport& token = tokens[row.position()];
         token.max_abs = std::max(token.max_abs, row.max_abs());
         token.abs_sum += row.mean_abs() * static_cast<double>(row.elements());
