@@ -283,6 +283,7 @@ absl::StatusOr<v1::ImportResponse> StoreLogImporter::Finish() {
     RETURN_IF_ERROR(Flush(import));
     store::CaptureStore::FinishedImport& finished = imports.emplace_back();
     finished.id = import.id;
+    finished.replace = options_.replace();
     finished.provenance.set_engine("import");
     finished.provenance.set_model_sha256(options_.model_sha256());
     finished.provenance.set_kind(v1::CAPTURE_KIND_FREE);

@@ -264,6 +264,24 @@ TEST_F(LogImporterTest, LinesOfTheNextSourceAreNumberedFromOne) {
 }
 
 // Logs of many MiB, in pieces of any size.
+TEST_F(LogImporterTest, ACaptureThatCameWhileTheLogWasReadIsNotReplacedUnasked) {
+  auto importer = LogImporter::Create(store_.get(), options_);
+  ASSERT_TRUE(importer.ok());
+  ASSERT_TRUE(
+      (*importer)
+          ->Feed("{\"team\":\"t\",\"checkpoint\":\"embed\",\"token_idx\":0,\"values\":[1]}\n")
+          .ok());
+  ASSERT_TRUE(store_->BeginCapture("r", "t", v1::Provenance(), "live").ok());
+  const absl::Status refused = (*importer)->Finish().status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kAlreadyExists) << refused;
+  EXPECT_EQ(refused.message(), "run \"r\" already has a capture of team \"t\"");
+  importer->reset();
+  const auto run = store_->GetRun("r");
+  ASSERT_TRUE(run.ok()) << run.status();
+  ASSERT_EQ(run->captures_size(), 1);
+  EXPECT_EQ(run->captures(0).status(), v1::CAPTURE_STATUS_OPEN);
+}
+
 class LongLogTest : public LogImporterTest {
  protected:
   // A line of 60 kB and more.

@@ -102,6 +102,11 @@ absl::StatusOr<int64_t> RunIdOrNew(Database& database, absl::string_view run,
   return database.LastInsertId();
 }
 
+absl::Status TeamExists(absl::string_view run, absl::string_view team) {
+  return absl::AlreadyExistsError(
+      absl::StrCat("run \"", run, "\" already has a capture of team \"", team, "\""));
+}
+
 // Id, or 0 when the run has no such team (imports in progress have names no team may have).
 absl::StatusOr<int64_t> CaptureIdOf(Database& database, int64_t run_id, absl::string_view team) {
   ASSIGN_OR_RETURN(Statement statement,
@@ -293,10 +298,7 @@ absl::StatusOr<int64_t> BeginImportRow(Database& database, absl::string_view run
                                        absl::string_view team, bool replace) {
   ASSIGN_OR_RETURN(const int64_t run_id, RunIdOrNew(database, run, ""));
   ASSIGN_OR_RETURN(const int64_t existing, CaptureIdOf(database, run_id, team));
-  if (existing != 0 && !replace) {
-    return absl::AlreadyExistsError(
-        absl::StrCat("run \"", run, "\" already has a capture of team \"", team, "\""));
-  }
+  if (existing != 0 && !replace) return TeamExists(run, team);
   // "/" is in no team's name, so an import hides behind one until it is finished.
   ASSIGN_OR_RETURN(const int64_t next,
                    database.QueryInt("SELECT coalesce(max(id), 0) + 1 FROM captures"));
@@ -304,18 +306,19 @@ absl::StatusOr<int64_t> BeginImportRow(Database& database, absl::string_view run
 }
 
 absl::Status FinishImportRow(Database& database, int64_t import_id,
-                             const v1::Provenance& provenance) {
+                             const v1::Provenance& provenance, bool replace) {
   ASSIGN_OR_RETURN(Statement statement,
-                   database.Prepare("SELECT run_id, team FROM captures WHERE id = ? AND status ="
-                                    " 'importing'"));
+                   database.Prepare("SELECT c.run_id, c.team, r.name FROM captures c JOIN runs r ON"
+                                    " r.id = c.run_id WHERE c.id = ? AND c.status = 'importing'"));
   statement.Bind(1, import_id);
   ASSIGN_OR_RETURN(const bool found, statement.Step());
   if (!found) return absl::NotFoundError("the import was deleted before it was finished");
   const int64_t run_id = statement.Int(0);
-  const std::string hidden(statement.Text(1));
+  const std::string hidden(statement.Text(1)), run(statement.Text(2));
   statement.Reset();
   const std::string team = hidden.substr(0, hidden.rfind('/'));
   ASSIGN_OR_RETURN(const int64_t existing, CaptureIdOf(database, run_id, team));
+  if (existing != 0 && !replace) return TeamExists(run, team);
   if (existing != 0) RETURN_IF_ERROR(DeleteCaptureRow(database, existing));
   ASSIGN_OR_RETURN(const std::string json, ToJson(provenance));
   ASSIGN_OR_RETURN(

@@ -54,9 +54,9 @@ absl::Status SuspendCaptureRow(Database& database, int64_t capture_id,
 // The row of an import, invisible until finished. ALREADY_EXISTS unless `replace`.
 absl::StatusOr<int64_t> BeginImportRow(Database& database, absl::string_view run,
                                        absl::string_view team, bool replace);
-// Takes the place of whatever the run has under that team.
+// Takes the place of what the run has under that team by now; ALREADY_EXISTS unless `replace`.
 absl::Status FinishImportRow(Database& database, int64_t import_id,
-                             const v1::Provenance& provenance);
+                             const v1::Provenance& provenance, bool replace);
 
 // Removes an import and, when it was created for it, the run. Does nothing to a finished one.
 absl::Status AbandonImportRow(Database& database, int64_t import_id);

@@ -190,7 +190,7 @@ absl::Status CaptureStore::FinishImports(absl::Span<const FinishedImport> import
   RETURN_IF_ERROR(RequireWriter());
   return writer_->Run(Writer::Kind::kAdds, [&](Database& database, BatchInserter&) -> absl::Status {
     for (const FinishedImport& import : imports) {
-      RETURN_IF_ERROR(FinishImportRow(database, import.id, import.provenance));
+      RETURN_IF_ERROR(FinishImportRow(database, import.id, import.provenance, import.replace));
     }
     return absl::OkStatus();
   });

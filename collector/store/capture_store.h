@@ -99,11 +99,12 @@ class CaptureStore {
   absl::StatusOr<int64_t> BeginImport(absl::string_view run, absl::string_view team, bool replace);
   // Like Append, but the last value of a key wins and is counted as superseded.
   void AppendImport(int64_t import_id, TensorBatch batch, AppendDone done);
-  // Makes all the imports visible at once as COMPLETE captures, replacing earlier ones; all or
-  // none.
+  // Makes all the imports visible at once as COMPLETE captures; all or none. ALREADY_EXISTS as for
+  // BeginImport, since another may have come by the name meanwhile.
   struct FinishedImport {
     int64_t id = 0;
     v1::Provenance provenance;
+    bool replace = false;
   };
   absl::Status FinishImports(absl::Span<const FinishedImport> imports);
   // Removes what was imported so far. Imports that a crash left behind are removed at the next

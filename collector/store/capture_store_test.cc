@@ -185,7 +185,7 @@ TEST_F(CaptureStoreTest, AnImportIsInvisibleUntilFinishedAndTheLastValueWins) {
   EXPECT_EQ(Append(*id, again, true).superseded, 2);
   EXPECT_EQ(store_->GetRun("run")->captures_size(), 1);
   EXPECT_EQ(Query(path_, "SELECT count(*) FROM v_tensors"), "2");
-  ASSERT_TRUE(store_->FinishImports({{*id, v1::Provenance()}}).ok());
+  ASSERT_TRUE(store_->FinishImports({{*id, v1::Provenance(), /*replace=*/true}}).ok());
 
   const auto reader = store_->OpenCapture("run", "team");
   ASSERT_TRUE(reader.ok()) << reader.status();
@@ -281,6 +281,10 @@ TEST_F(CaptureStoreTest, ReadersWorkBesideTheWriterAndOneWriterOnly) {
   EXPECT_TRUE(absl::IsUnavailable(second.status()));
   EXPECT_THAT(std::string(second.status().message()),
               HasSubstr(absl::StrCat("in use by process ", getpid())));
+  const std::string link = path_ + ".link";
+  std::filesystem::create_symlink(path_, link);
+  EXPECT_TRUE(absl::IsUnavailable(CaptureStore::Open(link, OpenMode::kReadWrite).status()))
+      << "a link to a database that is in use";
   const auto reader = CaptureStore::Open(path_, OpenMode::kReadOnly);
   ASSERT_TRUE(reader.ok()) << reader.status();
   EXPECT_EQ((*reader)->GetRun("run")->captures_size(), 1);

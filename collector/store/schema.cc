@@ -140,9 +140,16 @@ absl::StatusOr<std::unique_ptr<Database>> OpenReadable(const std::string& path) 
   return Database::Open(path, Database::Mode::kImmutable);
 }
 
+absl::Status RefuseDirectory(const std::string& path, const struct stat& info) {
+  if (!S_ISDIR(info.st_mode)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(path, ": is a directory, not a database"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Database>> OpenForWriting(const std::string& path, bool write_once) {
+  struct stat info;
+  if (stat(path.c_str(), &info) == 0) RETURN_IF_ERROR(RefuseDirectory(path, info));
   ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                    Database::Open(path, Database::Mode::kReadWrite));
   // SQLite falls back to reading when it may not write.
@@ -179,9 +186,7 @@ absl::StatusOr<std::unique_ptr<Database>> OpenForReading(const std::string& path
     const std::string message = absl::StrCat(path, ": ", std::strerror(errno));
     return errno == EACCES ? absl::PermissionDeniedError(message) : absl::NotFoundError(message);
   }
-  if (S_ISDIR(info.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": is a directory, not a database"));
-  }
+  RETURN_IF_ERROR(RefuseDirectory(path, info));
   ASSIGN_OR_RETURN(std::unique_ptr<Database> database, OpenReadable(path));
   ASSIGN_OR_RETURN(const Identity identity, Identify(*database));
   if (identity.application_id == 0 && identity.tables == 0) {

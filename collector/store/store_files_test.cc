@@ -76,7 +76,11 @@ TEST(StoreFilesTest, EmptyMissingAndUnreachableFiles) {
   EXPECT_TRUE(OpenStatus(path, OpenMode::kReadWrite).ok());
   EXPECT_TRUE(absl::IsNotFound(OpenStatus(path + ".d/x.db", OpenMode::kReadWrite)));
   const std::string directory = std::filesystem::path(path).parent_path();
-  EXPECT_THAT(MessageOf(OpenStatus(directory, OpenMode::kReadOnly)), HasSubstr("is a directory"));
+  for (const OpenMode mode : {OpenMode::kReadOnly, OpenMode::kReadWrite}) {
+    const absl::Status status = OpenStatus(directory, mode);
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_THAT(MessageOf(status), HasSubstr("is a directory"));
+  }
 }
 
 TEST(StoreFilesTest, TheSettingsThatWereMeasuredAreSet) {

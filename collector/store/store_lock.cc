@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -14,6 +16,8 @@
 
 namespace parity::store {
 namespace {
+
+constexpr int kMostLinks = 40;  // as Linux follows
 
 absl::Status SystemError(const std::string& path, int error) {
   const std::string message = absl::StrCat(path, ": cannot be created (", std::strerror(error),
@@ -38,10 +42,20 @@ bool StillNamed(const std::string& path, int fd) {
          named.st_dev == held.st_dev;
 }
 
+// Beside the file that a link leads to, as SQLite's own files are: one database has one lock.
+std::string LockPathOf(const std::string& database_path) {
+  std::error_code error;
+  std::filesystem::path file = database_path;
+  for (int links = 0; links < kMostLinks && std::filesystem::is_symlink(file, error); ++links) {
+    file = file.parent_path() / std::filesystem::read_symlink(file, error);
+  }
+  return absl::StrCat(file.string(), ".lock");
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StoreLock>> StoreLock::Acquire(const std::string& database_path) {
-  const std::string path = database_path + ".lock";
+  const std::string path = LockPathOf(database_path);
   while (true) {
     const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) return SystemError(path, errno);

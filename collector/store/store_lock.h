@@ -10,7 +10,7 @@
 namespace parity::store {
 
 // Holds PATH.lock (with the process id inside) until destroyed, then removes it. The kernel lets go
-// of it when the process dies, however that happens.
+// of it when the process dies, however that happens. A link to a database has the database's lock.
 class StoreLock {
  public:
   // UNAVAILABLE "in use by process N" when another holder lives; PERMISSION_DENIED or NOT_FOUND for

@@ -118,7 +118,7 @@ void ExpectWrittenWithALog(const std::string& path, Reader& reader) {
   EXPECT_EQ(reader.Try("SELECT * FROM sqlite_schema"), SQLITE_OK);
   EXPECT_EQ(Query(path, "SELECT status FROM captures WHERE id = (SELECT max(id) FROM captures)"),
             "importing");
-  EXPECT_TRUE((*store)->FinishImports({{*id, v1::Provenance()}}).ok());
+  EXPECT_TRUE((*store)->FinishImports({{*id, v1::Provenance(), /*replace=*/true}}).ok());
 }
 
 TEST(WriteOnceTest, AReaderInTheWayAndAnOlderFileAreWrittenWithALog) {
