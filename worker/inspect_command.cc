@@ -1,5 +1,6 @@
 #include "worker/inspect_command.h"
 
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -37,12 +38,13 @@ void AddInspectCommand(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command =
       app.add_subcommand("inspect", "Print a model's architecture, types, tensors and sha256");
-  command->add_option("model", flags->path, "GGUF file")->required();
+  command->add_option("MODEL", flags->path, "GGUF file")->required();
   command->add_option("--format", flags->format, "table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   command->footer(kExamples);
   command->callback([flags, &exit_code] {
+    signal(SIGPIPE, SIG_DFL);  // as in `| head`: nothing is left to do
     const absl::Status status = Inspect(*flags);
     exit_code = ExitCode(status);
     if (!status.ok()) {

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "kernels/cuda/cuda_factory.h"
@@ -15,6 +16,7 @@
 #include "proto/status/status_macros.h"
 #include "worker/engine/backend_engine.h"
 #include "worker/llama/llama_engine.h"
+#include "worker/tokenizer/utf8.h"
 
 namespace parity::worker {
 namespace {
@@ -113,7 +115,9 @@ request::Served LoadedModel::Serve() const {
   served.engine = engine.get();
   served.tokenizer = tokenizer.get();
   served.tokenizer_status = tokenizer_status;
-  served.model_name = file->name();
+  // A file may have any name, a message holds UTF-8.
+  const std::string& name = file->name();
+  served.model_name = tokenizer::IsUtf8(name) ? name : absl::CHexEscape(name);
   served.model_sha256 = file->sha256();
   served.context_tokens = context_tokens;
   served.host = HostName();

@@ -3,7 +3,9 @@
 #include <malloc.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 
+#include "proto/serve/command_line.h"
 #include "proto/serve/shutdown.h"
 #include "worker/exit_code.h"
 #include "worker/inspect_command.h"
@@ -37,9 +39,14 @@ int main(int argc, char** argv) {
       "  parity-worker COMMAND --help");
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? parity::worker::kExitOk : parity::worker::kExitUsage;
+    std::fprintf(stderr, "parity-worker: %s\n",
+                 parity::serve::UsageError(app, error, argc, argv).c_str());
+    return parity::worker::kExitUsage;
   }
-  return exit_code;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  std::fprintf(stderr, "parity-worker: standard output cannot be written\n");
+  return exit_code == parity::worker::kExitOk ? parity::worker::kExitStorage : exit_code;
 }

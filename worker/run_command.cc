@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "parity/v1/worker.pb.h"
+#include "proto/serve/command_line.h"
 #include "proto/serve/shutdown.h"
 #include "proto/status/status_macros.h"
 #include "worker/capture/capture_spec.h"
@@ -40,8 +41,8 @@ struct Flags {
   int64_t capture_values = 0;
   bool quiet = false;
   v1::GenerateRequest request;
-  std::vector<int32_t> tokens;
-  std::vector<int32_t> forced;
+  std::string tokens;  // 1,2,3
+  std::string forced;
   std::vector<std::string> stop;
 };
 
@@ -125,19 +126,22 @@ std::string Summary(const Printer& printer, int64_t forced) {
   return text;
 }
 
-void FillRequest(Flags& flags) {
+absl::Status FillRequest(Flags& flags) {
   v1::GenerateRequest& request = flags.request;
-  request.mutable_token_ids()->Add(flags.tokens.begin(), flags.tokens.end());
-  request.mutable_forced_token_ids()->Add(flags.forced.begin(), flags.forced.end());
+  ASSIGN_OR_RETURN(const auto tokens, serve::ParseTokenIds("--tokens", flags.tokens));
+  ASSIGN_OR_RETURN(const auto forced, serve::ParseTokenIds("--force", flags.forced));
+  request.mutable_token_ids()->Add(tokens.begin(), tokens.end());
+  request.mutable_forced_token_ids()->Add(forced.begin(), forced.end());
   for (const std::string& stop : flags.stop) request.add_stop(stop);
   const bool by_default =
       flags.capture_spec.empty() && !flags.capture.collector.empty() && request.shadow().empty();
   const std::string spec = by_default ? "full" : flags.capture_spec;
-  if (spec.empty()) return;
+  if (spec.empty()) return absl::OkStatus();
   *request.mutable_capture() = capture::ParseSpec(spec);
   request.mutable_capture()->set_max_elements(flags.capture_values);
   // A log has no runs: any name will do.
   if (request.run().empty() && flags.capture.collector.empty()) request.set_run("log");
+  return absl::OkStatus();
 }
 
 int ExitCodeOf(const v1::GenerateEvent::Finished& finished) {
@@ -150,7 +154,7 @@ int ExitCodeOf(const v1::GenerateEvent::Finished& finished) {
 }
 
 absl::StatusOr<int> Run(Flags& flags) {
-  FillRequest(flags);
+  RETURN_IF_ERROR(FillRequest(flags));
   bool broken = false;  // the generation that ends with it says why
   ASSIGN_OR_RETURN(const auto store, OpenStore(flags.capture));
   ASSIGN_OR_RETURN(const auto log, OpenLog(flags.capture));
@@ -167,8 +171,10 @@ absl::StatusOr<int> Run(Flags& flags) {
     RETURN_IF_ERROR(generator.Generate(flags.request, stop, printer));
   }
   printer.EndLine();
-  std::fprintf(stderr, "%s\n", Summary(printer, static_cast<int64_t>(flags.forced.size())).c_str());
-  return broken ? kExitDevice : ExitCodeOf(printer.finished());
+  std::fprintf(stderr, "%s\n", Summary(printer, flags.request.forced_token_ids_size()).c_str());
+  if (broken) return kExitDevice;
+  if (log != nullptr && !log->Flush().ok()) return kExitStorage;  // the summary says why
+  return ExitCodeOf(printer.finished());
 }
 
 // Numbers of the request message, bound by callbacks since protobuf fields have no address.
@@ -217,8 +223,8 @@ void AddRunCommand(CLI::App& app, int& exit_code) {
   Request& request = flags->request;
   AddText(
       *command, "--prompt", [](Request& r) { return r.mutable_prompt(); }, request, "Prompt text");
-  command->add_option("--tokens", flags->tokens, "Prompt as token ids: 1,2,3")->delimiter(',');
-  command->add_option("--force", flags->forced, "Continuation to follow: 4,5,6")->delimiter(',');
+  command->add_option("--tokens", flags->tokens, "Prompt as token ids: 1,2,3");
+  command->add_option("--force", flags->forced, "Continuation to follow: 4,5,6");
   AddSamplingFlags(*command, *flags);
   AddCaptureFlags(*command, flags->capture);
   command->add_option("--capture", flags->capture_spec,

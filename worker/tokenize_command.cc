@@ -1,9 +1,10 @@
 #include "worker/tokenize_command.h"
 
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
-#include <fstream>
+#include <cstring>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -34,12 +35,16 @@ struct Flags {
 
 absl::StatusOr<std::string> Input(const Flags& flags) {
   if (flags.file.empty()) return flags.text;
-  std::ifstream in(flags.file, std::ios::binary);
-  std::ostringstream text;
-  if (!in) return absl::NotFoundError(absl::StrCat("cannot read ", flags.file));
-  text << in.rdbuf();
-  if (in.bad()) return absl::NotFoundError(absl::StrCat("cannot read ", flags.file));
-  return text.str();
+  errno = 0;
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(flags.file.c_str(), "rb"),
+                                                             &std::fclose);
+  std::string text(tokenizer::kMaxTextBytes + 1, '\0');  // one more: that is too long, and said so
+  if (file != nullptr) text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  if (file == nullptr || std::ferror(file.get()) != 0) {
+    return absl::NotFoundError(
+        absl::StrCat("cannot read ", flags.file, ": ", std::strerror(errno)));
+  }
+  return text;
 }
 
 absl::Status Tokenize(const Flags& flags) {
@@ -72,6 +77,7 @@ void AddTokenizeCommand(CLI::App& app, int& exit_code) {
                     "Take control tokens written in the text as plain text");
   command->footer(kExamples);
   command->callback([flags, &exit_code] {
+    signal(SIGPIPE, SIG_DFL);  // as in `| head`: nothing is left to do
     const absl::Status status = Tokenize(*flags);
     exit_code = ExitCode(status);
     if (!status.ok()) {

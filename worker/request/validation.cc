@@ -8,11 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "worker/capture/capture_spec.h"
+#include "worker/tokenizer/utf8.h"
 
 namespace parity::request {
 namespace {
 
 constexpr size_t kMaxNameBytes = 128;
+constexpr size_t kMaxNoteBytes = 64 << 10;   // a page or ten; it opens every stream of the capture
 constexpr size_t kMaxPromptBytes = 4 << 20;  // the tokenizer's own limit
 constexpr int kMaxStopStrings = 16;
 constexpr size_t kMaxStopBytes = 256;
@@ -68,6 +70,10 @@ void CheckNames(const v1::GenerateRequest& request, Violations& violations) {
   }
   if (!request.team().empty() && !IsTeamName(request.team())) {
     violations.Add("team: expected 1 to 128 bytes of [A-Za-z0-9._+ -]");
+  }
+  if (request.note().size() > kMaxNoteBytes || !tokenizer::IsUtf8(request.note())) {
+    violations.Add("note: found ", request.note().size(), " bytes, expected at most ",
+                   kMaxNoteBytes, " of UTF-8");
   }
   if (!request.shadow().empty() && !ParseFollowed(request.shadow()).ok()) {
     violations.Add("shadow: expected RUN/TEAM");

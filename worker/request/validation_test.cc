@@ -44,6 +44,16 @@ TEST(ValidationTest, AGoodRequestPasses) {
   EXPECT_OK(Check(request));
 }
 
+TEST(ValidationTest, ANoteIsUtf8OfLimitedLength) {
+  v1::GenerateRequest request = Good();
+  request.set_note("gr\u00fc\u00dfe");
+  EXPECT_OK(Check(request));
+  request.set_note("\xff");
+  EXPECT_THAT(Check(request), Invalid("note: found 1 bytes, expected at most 65536 of UTF-8"));
+  request.set_note(std::string(65537, 'a'));
+  EXPECT_THAT(Check(request), Invalid("note: found 65537 bytes"));
+}
+
 TEST(ValidationTest, AllViolationsComeAtOnceAndNothingIsEchoed) {
   v1::GenerateRequest request;
   request.set_prompt("a secret prompt");

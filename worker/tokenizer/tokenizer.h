@@ -15,6 +15,8 @@
 
 namespace parity::tokenizer {
 
+inline constexpr size_t kMaxTextBytes = 4 << 20;  // the largest message a prompt can come in
+
 struct EncodeOptions {
   bool add_special = true;    // BOS/EOS where the model's flags say so
   bool parse_special = true;  // recognise control tokens written out in the text
@@ -33,7 +35,8 @@ class Tokenizer {
 
   // Ids of `text`, as libllama's: BPE sees each invalid UTF-8 byte as U+FFFD (what decodes to more
   // than U+10FFFF too, where libllama throws), SentencePiece sees the byte itself. INVALID_ARGUMENT
-  // when over 4 MiB, or when a SentencePiece vocabulary has no token for a byte (libllama throws).
+  // when over kMaxTextBytes, or when a SentencePiece vocabulary has no token for a byte (libllama
+  // throws).
   virtual absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text,
                                                       const EncodeOptions& options) const = 0;
 

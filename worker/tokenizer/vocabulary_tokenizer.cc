@@ -9,12 +9,6 @@
 
 namespace parity::tokenizer {
 
-namespace {
-
-constexpr size_t kMaxTextBytes = 4 << 20;  // the largest message a prompt can come in
-
-}  // namespace
-
 absl::StatusOr<std::vector<int32_t>> VocabularyTokenizer::Encode(
     absl::string_view text, const EncodeOptions& options) const {
   if (text.size() > kMaxTextBytes) {
