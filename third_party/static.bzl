@@ -66,7 +66,6 @@ _ARCHIVES = ["absl_" + name for name in _ABSL] + [
     "grpc++_reflection",
     "icudata",
     "icuuc",
-    "pcre2-8",
     "protobuf",
     "re2",
     "sqlite3",
