@@ -263,7 +263,6 @@ TEST_F(LogImporterTest, LinesOfTheNextSourceAreNumberedFromOne) {
   EXPECT_THAT(r->damage(0), HasSubstr("y.jsonl:1: "));
 }
 
-// Logs of many MiB, in pieces of any size.
 TEST_F(LogImporterTest, ACaptureThatCameWhileTheLogWasReadIsNotReplacedUnasked) {
   auto importer = LogImporter::Create(store_.get(), options_);
   ASSERT_TRUE(importer.ok());
@@ -282,6 +281,7 @@ TEST_F(LogImporterTest, ACaptureThatCameWhileTheLogWasReadIsNotReplacedUnasked) 
   EXPECT_EQ(run->captures(0).status(), v1::CAPTURE_STATUS_OPEN);
 }
 
+// Logs of many MiB, in pieces of any size.
 class LongLogTest : public LogImporterTest {
  protected:
   // A line of 60 kB and more.

@@ -6,7 +6,6 @@
 #include "absl/strings/str_format.h"
 
 namespace parity::request {
-
 namespace {
 
 absl::Status NoneLeft() {
