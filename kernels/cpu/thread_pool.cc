@@ -81,9 +81,10 @@ void ThreadPool::Announce() {
   job_.fetch_add(1, std::memory_order_seq_cst);
   // Beside a busy core a helper that was woken runs some milliseconds later. It is not woken again
   // by every job until then: each time is a system call.
-  if (asleep_.load(std::memory_order_seq_cst) == 0) return;
-  asleep_.store(0, std::memory_order_seq_cst);
-  job_.notify_all();
+  if (!asleep_.load(std::memory_order_seq_cst)) return;
+  asleep_.store(false, std::memory_order_seq_cst);
+  wakes_.fetch_add(1, std::memory_order_seq_cst);
+  wakes_.notify_all();
 }
 
 void ThreadPool::Drain(int thread) {
@@ -105,8 +106,10 @@ void ThreadPool::Help(int thread) {
   while (true) {
     const auto changed = [&] { return job_.load(std::memory_order_acquire) != seen; };
     while (!SpinUntil(changed)) {
-      asleep_.fetch_add(1, std::memory_order_seq_cst);
-      job_.wait(seen, std::memory_order_seq_cst);
+      const uint32_t wakes = wakes_.load(std::memory_order_seq_cst);
+      asleep_.store(true, std::memory_order_seq_cst);
+      // Whoever takes the flag back, for this job or a later one, changes `wakes_` after that.
+      if (job_.load(std::memory_order_seq_cst) == seen) wakes_.wait(wakes);
     }
     seen = job_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_acquire)) return;

@@ -52,9 +52,10 @@ class ThreadPool {
   // late can only claim from a job that is still open.
   alignas(64) std::atomic<uint64_t> open_{0};
   alignas(64) std::atomic<uint32_t> done_{0};
-  alignas(64) std::atomic<uint32_t> job_{0};  // what sleeping helpers wait on
-  std::atomic<uint32_t> asleep_{0};           // helpers that may wait since the last wake-up
-  std::atomic<bool> waiting_{false};          // whether the caller sleeps on done_
+  alignas(64) std::atomic<uint32_t> job_{0};
+  std::atomic<uint32_t> wakes_{0};    // what sleeping helpers wait on
+  std::atomic<bool> asleep_{false};   // whether a helper may sleep that nobody has woken
+  std::atomic<bool> waiting_{false};  // whether the caller sleeps on done_
   std::atomic<bool> stop_{false};
   std::vector<std::thread> helpers_;
 };
