@@ -58,7 +58,7 @@ absl::StatusOr<v1::ExportRequest> MakeRequest(const ExportOptions& options) {
 absl::Status WriteExport(const v1::ExportRequest& request, const std::string& path,
                          Connection& collector, const Console& console) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  if (!file) return absl::DataLossError(absl::StrCat(path, ": ", std::strerror(errno)));
+  if (!file) return absl::DataLossError(std::strerror(errno));
   absl::Status status;
   {
     Progress progress(console, "exporting");
@@ -66,7 +66,7 @@ absl::Status WriteExport(const v1::ExportRequest& request, const std::string& pa
   }
   file.close();
   if (status.ok() && !file) status = absl::DataLossError("the output cannot be written");
-  return Annotate(status, path);
+  return status;
 }
 
 // A file is written beside `path` and renamed: a reader never sees half an export. A pipe or a
@@ -80,7 +80,7 @@ absl::Status ExportToFile(const v1::ExportRequest& request, const std::string& p
     return absl::InvalidArgumentError(absl::StrCat(path, ": is a directory, expected a file"));
   }
   if (std::filesystem::exists(found) && !std::filesystem::is_regular_file(found)) {
-    return WriteExport(request, path, collector, console);
+    return Annotate(WriteExport(request, path, collector, console), path);
   }
   std::filesystem::path target = path;
   for (int links = 0; links < kMostLinks && std::filesystem::is_symlink(target, error); ++links) {
@@ -89,10 +89,10 @@ absl::Status ExportToFile(const v1::ExportRequest& request, const std::string& p
   const std::string partial = absl::StrCat(target.string(), ".partial");
   absl::Status status = WriteExport(request, partial, collector, console);
   if (status.ok() && std::rename(partial.c_str(), target.c_str()) != 0) {
-    status = absl::DataLossError(absl::StrCat(path, ": ", std::strerror(errno)));
+    status = absl::DataLossError(std::strerror(errno));
   }
   if (!status.ok()) std::remove(partial.c_str());
-  return status;
+  return Annotate(status, path);
 }
 
 absl::StatusOr<ExitCode> Export(const ExportOptions& options, Connection& collector,

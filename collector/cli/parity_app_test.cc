@@ -212,8 +212,8 @@ TEST_F(ParityAppTest, DiffSaysVerdictFirstDivergenceAndStages) {
       "identity    KV cache f16 against f32: legitimate\n"
       "            model sha256 equal\n"
       "\n"
-      "stage        rows  worst layer  position  mean nmse  max nmse  floor  x floor  verdict\n"
-      "attn.q_rope     2            0         3          0    0.0012  1e-06  1.2e+03  DIVERGED\n"
+      "stage        rows  worst layer  position  mean nmse  worst nmse  floor  x floor  verdict\n"
+      "attn.q_rope     2            0         3          0      0.0012  1e-06  1.2e+03  DIVERGED\n"
       "\n"
       "logits: top-1 equal at 1 of 2 positions (of the 1 others 1 near-ties); KL mean 0.0036, "
       "max 0 nats; nmse mean 0, max 0\n");

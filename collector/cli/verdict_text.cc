@@ -157,7 +157,7 @@ Table StageTable(const v1::ComparisonSummary& summary) {
                {"worst_layer", "worst layer", true},
                {"worst_position", "position", true},
                {"mean_nmse", "mean nmse", true, false, 2},
-               {"max_nmse", "max nmse", true},
+               {"max_nmse", "worst nmse", true},
                {"floor_nmse", "floor", true, false, 1},
                {"floor_multiples", "x floor", true},
                {"verdict", "verdict"}});

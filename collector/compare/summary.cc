@@ -95,10 +95,12 @@ void SummaryBuilder::AddToStage(const v1::ComparisonRow& row, const Place& place
     ++stage.numbers;
   }
   // The enum rises from MATCH to INVALID. Floors differ by layer: the largest nmse may well match
-  // where a smaller one does not, so the row that is shown is one that has the stage's verdict.
+  // where a smaller one does not, so the row that is shown is the furthest from its own floor of
+  // those that have the stage's verdict.
   if (row.verdict() < summary.verdict()) return;
   const bool as_bad = row.verdict() == summary.verdict();
-  if (as_bad && !Exceeds(row.nmse(), summary.max_nmse())) return;
+  if (as_bad && !Exceeds(row.floor_multiples(), stage.worst_multiples)) return;
+  stage.worst_multiples = row.floor_multiples();
   summary.set_verdict(row.verdict());
   summary.set_max_nmse(row.nmse());
   summary.set_worst_layer(place.layer);

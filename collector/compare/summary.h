@@ -27,7 +27,8 @@ class SummaryBuilder {
   struct Stage {
     v1::StageSummary summary;
     double nmse_sum = 0;
-    int64_t numbers = 0;  // rows whose nmse is one: the others have no finite pair
+    int64_t numbers = 0;         // rows whose nmse is one: the others have no finite pair
+    double worst_multiples = 0;  // of its floor, of the row that the summary shows
   };
   // What a checkpoint's name says.
   struct Place {

@@ -57,7 +57,12 @@ TEST(SummaryTest, AStageShowsARowThatHasItsVerdict) {
   builder.Add(Row(2, "layer.0.mlp.up", v1::ROW_VERDICT_DRIFT, 2e-6), 0);
   v1::ComparisonRow deep = Row(1, "layer.20.mlp.up", v1::ROW_VERDICT_MATCH, 1e-3);
   deep.set_floor_nmse(1e-2);
+  deep.set_floor_multiples(0.1);
   builder.Add(deep, 1);
+  deep.set_verdict(v1::ROW_VERDICT_DRIFT);
+  deep.set_nmse(2.5e-2);
+  deep.set_floor_multiples(2.5);
+  builder.Add(deep, 1);  // a larger nmse, but nearer to its floor
   const v1::ComparisonSummary summary = Finish(builder);
   const v1::StageSummary& up = summary.stages(0);
   EXPECT_EQ(up.verdict(), v1::ROW_VERDICT_DRIFT);

@@ -20,6 +20,16 @@ absl::StatusOr<std::unordered_map<int32_t, int32_t>> TokenIds(store::CaptureRead
   return ids;
 }
 
+// A misspelt glob must not pass for a capture that holds nothing.
+absl::StatusOr<std::vector<store::TensorRow>> Rows(store::CaptureReader& reader,
+                                                   const store::RowFilter& filter) {
+  ASSIGN_OR_RETURN(std::vector<store::TensorRow> rows, reader.ReadTensors(filter));
+  if (!rows.empty() || reader.capture().tensors() == 0) return rows;
+  return absl::NotFoundError(absl::StrCat(
+      "team \"", reader.capture().team(), "\": none of its ", reader.capture().tensors(),
+      " tensors is of the checkpoints and positions asked for"));
+}
+
 void WriteValues(v1::DType dtype, absl::string_view data, TextSink& sink,
                  std::vector<float>& values) {
   values.resize(data.size() / tensor::ElementBytes(dtype));
@@ -34,7 +44,7 @@ void WriteValues(v1::DType dtype, absl::string_view data, TextSink& sink,
 
 absl::Status WriteCaptureJsonl(store::CaptureReader& reader, const store::RowFilter& filter,
                                int64_t max_values, TextSink& sink) {
-  ASSIGN_OR_RETURN(const std::vector<store::TensorRow> rows, reader.ReadTensors(filter));
+  ASSIGN_OR_RETURN(const std::vector<store::TensorRow> rows, Rows(reader, filter));
   ASSIGN_OR_RETURN(const auto token_ids, TokenIds(reader));
   std::vector<float> values;
   for (const store::TensorRow& row : rows) {
@@ -70,7 +80,7 @@ absl::Status WriteCaptureJsonl(store::CaptureReader& reader, const store::RowFil
 
 absl::Status WriteCaptureCsv(store::CaptureReader& reader, const store::RowFilter& filter,
                              TextSink& sink) {
-  ASSIGN_OR_RETURN(const std::vector<store::TensorRow> rows, reader.ReadTensors(filter));
+  ASSIGN_OR_RETURN(const std::vector<store::TensorRow> rows, Rows(reader, filter));
   ASSIGN_OR_RETURN(const auto token_ids, TokenIds(reader));
   sink.Text(
       "token_idx,token_id,checkpoint,layer,stage,dtype,shape,elements,stored_elements,min,max,mean,"

@@ -13,7 +13,8 @@ namespace parity::exporter {
 // One line a tensor, by position, then forward order. Imported again it gives the same bytes (a
 // NaN's payload apart): values are the shortest decimals that read back the same, the shape has a
 // leading batch axis of 1. At most `max_values` values a line; 0: all. A tensor of which less is
-// written or stored keeps its whole shape.
+// written or stored keeps its whole shape. NOT_FOUND when the capture has tensors and the filter
+// takes none.
 absl::Status WriteCaptureJsonl(store::CaptureReader& reader, const store::RowFilter& filter,
                                int64_t max_values, TextSink& sink);
 

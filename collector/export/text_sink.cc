@@ -29,6 +29,7 @@ void TextSink::JsonNumber(double value) {
 void TextSink::Float(float value) {
   if (std::isnan(value)) return Text("NaN");
   if (std::isinf(value)) return Text(value > 0 ? "Infinity" : "-Infinity");
+  if (value == 0 && std::signbit(value)) return Text("-0.0");  // to many readers -0 is an integer
   char text[32];
   const std::to_chars_result result = std::to_chars(text, text + sizeof(text), value);
   buffer_.append(text, result.ptr);
