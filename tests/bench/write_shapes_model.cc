@@ -1,30 +1,37 @@
-// Writes a model with the shapes of a well-known one and random weights, for benchmarks.
+// Writes a model with the shapes of a well-known one and random blocks for weights, for benchmarks.
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
-#include "absl/status/status.h"
+#include "kernels/conformance/fixtures.h"
 #include "kernels/dtype.h"
 #include "tests/bench/benchmark.h"
-#include "tests/testing/ggml_quantize.h"
 #include "tests/testing/tiny_model.h"
 
 namespace {
 
+using parity::kernels::DType;
 using parity::testing::TinyModelOptions;
 
-// Q4_K_M's types without its mix: Q4_K matrices and a Q6_K head, where rows are whole blocks of
-// them, else what llama-quantize falls back to.
-TinyModelOptions Q4KM(TinyModelOptions shapes) {
-  shapes.matrices = parity::kernels::DType::kQ4_K;
-  shapes.embedding = parity::kernels::DType::kQ6_K;
-  shapes.encode = parity::testing::EncodeByGgml;
-  return shapes;
+// Some random rows, again and again: billions of values would take a minute to draw, and no speed
+// depends on them.
+std::vector<uint8_t> RepeatedRows(DType dtype, int64_t rows, int64_t cols, uint32_t seed) {
+  const std::vector<uint8_t> drawn =
+      parity::kernels::conformance::RandomWeight(dtype, std::min<int64_t>(rows, 32), cols, seed);
+  std::vector<uint8_t> bytes(rows * parity::kernels::RowBytes(dtype, cols));
+  for (size_t at = 0; at < bytes.size(); at += drawn.size()) {
+    std::copy_n(drawn.begin(), std::min(drawn.size(), bytes.size() - at), bytes.begin() + at);
+  }
+  return bytes;
 }
 
 std::map<std::string, TinyModelOptions> KnownShapes() {
-  return {{"qwen2.5-0.5b", Q4KM({.architecture = "qwen2",
+  // Q4_K_M's types without its mix: Q4_K matrices and a Q6_K head, where rows are whole blocks of
+  // them, else what llama-quantize falls back to.
+  const TinyModelOptions half = {.architecture = "qwen2",
                                  .layers = 24,
                                  .width = 896,
                                  .heads = 14,
@@ -32,7 +39,31 @@ std::map<std::string, TinyModelOptions> KnownShapes() {
                                  .feed_forward = 4864,
                                  .vocabulary = 151936,
                                  .context_tokens = 4096,
-                                 .rope_base = 1e6f})}};
+                                 .rope_base = 1e6f,
+                                 .matrices = DType::kQ4_K,
+                                 .embedding = DType::kQ6_K,
+                                 .blocks = RepeatedRows};
+  TinyModelOptions seven = half;
+  seven.layers = 28;
+  seven.width = 3584;
+  seven.heads = 28;
+  seven.kv_heads = 4;
+  seven.feed_forward = 18944;
+  seven.vocabulary = 152064;
+  seven.tied = false;
+  seven.embedding = DType::kQ4_K;
+  seven.output = DType::kQ6_K;
+  seven.more_bits = DType::kQ6_K;
+  // The same in small, to try a benchmark with.
+  TinyModelOptions tiny = seven;
+  tiny.layers = 2;
+  tiny.width = 64;
+  tiny.heads = 2;
+  tiny.kv_heads = 1;
+  tiny.feed_forward = 256;
+  tiny.vocabulary = 384;
+  tiny.context_tokens = 192;
+  return {{"qwen2.5-0.5b", half}, {"qwen2.5-7b", seven}, {"tiny", tiny}};
 }
 
 }  // namespace

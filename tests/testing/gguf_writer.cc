@@ -212,31 +212,40 @@ void GgufWriter::AddTensor(absl::string_view name, const std::vector<int64_t>& n
   tensors_.push_back({std::string(name), ne, ggml_type, std::move(bytes)});
 }
 
-std::string GgufWriter::Serialize() const {
-  const auto pad = [&](std::string& s) {
-    s.resize((s.size() + alignment_ - 1) / alignment_ * alignment_, '\0');
-  };
+std::string GgufWriter::Padding(size_t size) const {
+  return std::string((alignment_ - static_cast<int64_t>(size) % alignment_) % alignment_, '\0');
+}
+
+std::string GgufWriter::Head() const {
   std::string out = "GGUF";
   AppendU32(out, 3);
   AppendU64(out, tensors_.size());
   AppendU64(out, key_count_);
   out += keys_;
-  std::string data;
+  uint64_t offset = 0;
   for (const Tensor& t : tensors_) {
     AppendString(out, t.name);
     AppendU32(out, static_cast<uint32_t>(t.ne.size()));
     for (int64_t n : t.ne) AppendU64(out, static_cast<uint64_t>(n));
     AppendU32(out, t.ggml_type);
-    AppendU64(out, data.size());
-    data += t.bytes;
-    pad(data);
+    AppendU64(out, offset);
+    offset += t.bytes.size() + Padding(t.bytes.size()).size();
   }
-  pad(out);
-  return out + data;
+  return out + Padding(out.size());
+}
+
+std::string GgufWriter::Serialize() const {
+  std::string out = Head();
+  for (const Tensor& t : tensors_) out += t.bytes + Padding(t.bytes.size());
+  return out;
 }
 
 absl::Status GgufWriter::Write(const std::string& path) const {
-  return WriteFile(path, Serialize());
+  std::ofstream out(path, std::ios::binary);
+  out << Head();
+  for (const Tensor& t : tensors_) out << t.bytes << Padding(t.bytes.size());
+  out.close();
+  return out ? absl::OkStatus() : absl::UnavailableError(absl::StrCat("cannot write ", path));
 }
 
 absl::Status WriteFile(const std::string& path, absl::string_view bytes) {

@@ -45,6 +45,7 @@ class GgufWriter {
   void set_alignment(int64_t alignment) { alignment_ = alignment; }
 
   std::string Serialize() const;
+  // The same bytes, without a copy of them: a file may be larger than half the memory.
   absl::Status Write(const std::string& path) const;
 
  private:
@@ -54,6 +55,11 @@ class GgufWriter {
     uint32_t ggml_type;
     std::string bytes;
   };
+  // Everything before the data.
+  std::string Head() const;
+  // Zeros after `size` bytes.
+  std::string Padding(size_t size) const;
+
   int64_t alignment_ = 32;
   uint64_t key_count_ = 0;
   std::string keys_;

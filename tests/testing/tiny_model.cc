@@ -46,6 +46,11 @@ std::vector<std::string> ByteTokens() {
   return tokens;
 }
 
+// llama-quantize's use_more_bits: the first and last eighth of the layers, and every third between.
+bool TakesMoreBits(int32_t layer, int32_t layers) {
+  return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
+}
+
 class Builder {
  public:
   Builder(const TinyModelOptions& options, GgufWriter& writer)
@@ -54,12 +59,19 @@ class Builder {
   // Rows of N(0, deviation) with one channel in 29 three times as large, as trained weights have.
   void Matrix(const std::string& name, int64_t cols, int64_t rows, kernels::DType dtype,
               float deviation) {
+    dtype = FittingType(dtype, cols);
+    if (o_.blocks != nullptr) {
+      const std::vector<uint8_t> bytes =
+          o_.blocks(dtype, rows, cols, static_cast<uint32_t>(deviates_.NextBits()));
+      writer_.AddTensor(name, {cols, rows}, static_cast<uint32_t>(dtype),
+                        std::string(bytes.begin(), bytes.end()));
+      return;
+    }
     std::vector<float> values(cols * rows);
     for (int64_t i = 0; i < cols * rows; ++i) {
       const bool outlier = (i % cols) % 29 == 7;
       values[i] = deviates_.Next() * deviation * (outlier ? 3.0f : 1.0f);
     }
-    dtype = FittingType(dtype, cols);
     writer_.AddTensor(name, {cols, rows}, static_cast<uint32_t>(dtype),
                       o_.encode(dtype, values, cols));
   }
@@ -78,10 +90,12 @@ class Builder {
     const int64_t q = o_.heads * head_size;
     const int64_t kv = o_.kv_heads * head_size;
     const float in_d = 1.0f / std::sqrt(static_cast<float>(d));
+    const kernels::DType more_bits =
+        TakesMoreBits(layer, o_.layers) ? o_.more_bits.value_or(o_.matrices) : o_.matrices;
     Vector(p + "attn_norm.weight", d, 1.0f, 0.2f, o_.outlier);
     Matrix(p + "attn_q.weight", d, q, o_.matrices, 1.5f * in_d);
     Matrix(p + "attn_k.weight", d, kv, o_.matrices, 1.5f * in_d);
-    Matrix(p + "attn_v.weight", d, kv, o_.matrices, in_d);
+    Matrix(p + "attn_v.weight", d, kv, more_bits, in_d);
     Matrix(p + "attn_output.weight", q, d, o_.matrices, 1.0f / std::sqrt(static_cast<float>(q)));
     const bool llama = o_.architecture == "llama";
     if (o_.architecture == "qwen2" || (llama && o_.biases)) {
@@ -101,7 +115,7 @@ class Builder {
     Vector(p + "ffn_norm.weight", d, 1.0f, 0.2f, o_.outlier);
     Matrix(p + "ffn_gate.weight", d, o_.feed_forward, o_.matrices, in_d);
     Matrix(p + "ffn_up.weight", d, o_.feed_forward, o_.matrices, in_d);
-    Matrix(p + "ffn_down.weight", o_.feed_forward, d, o_.matrices,
+    Matrix(p + "ffn_down.weight", o_.feed_forward, d, more_bits,
            1.0f / std::sqrt(static_cast<float>(o_.feed_forward)));
     if (llama && o_.mlp_biases) {
       Vector(p + "ffn_gate.bias", o_.feed_forward, 0.0f, 0.5f);

@@ -4,6 +4,7 @@
 #define PARITY_TESTS_TESTING_TINY_MODEL_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ namespace parity::testing {
 // (ggml_quantize.h).
 using Encoder = std::string (*)(kernels::DType dtype, absl::Span<const float> values, int64_t cols);
 std::string EncodeByRounding(kernels::DType dtype, absl::Span<const float> values, int64_t cols);
+// Blocks whose values nobody looks at: for a model of billions of weights, whose speed is measured.
+using BlockSource = std::vector<uint8_t> (*)(kernels::DType dtype, int64_t rows, int64_t cols,
+                                             uint32_t seed);
 
 // Letters as in worker/model/model_config.h. A row that is no whole number of a quantised type's
 // blocks gets the type that llama-quantize falls back to (FittingType).
@@ -47,7 +51,11 @@ struct TinyModelOptions {
   kernels::DType matrices = kernels::DType::kF32;   // attention and feed-forward weights
   kernels::DType embedding = kernels::DType::kF32;  // token_embd, and so the logits when tied
   kernels::DType output = kernels::DType::kF32;     // output.weight
+  // Of attn_v and ffn_down in the layers where llama-quantize's mixes (Q4_K_M ...) take more bits;
+  // none: as `matrices`.
+  std::optional<kernels::DType> more_bits;
   Encoder encode = EncodeByRounding;
+  BlockSource blocks = nullptr;  // in place of encoded values
   uint64_t seed = 1;
 };
 
