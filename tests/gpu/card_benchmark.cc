@@ -19,6 +19,8 @@
 #include "absl/types/span.h"
 #include "proto/status/status_macros.h"
 #include "tests/bench/benchmark.h"
+#include "tests/bench/program_output.h"
+#include "tests/gpu/captured_decode.h"
 #include "tests/gpu/card.h"
 #include "worker/engine/backend_engine.h"
 #include "worker/engine/engine.h"
@@ -32,6 +34,7 @@ namespace {
 struct Settings {
   std::vector<std::string> models;
   std::string llama_bench;
+  std::string collector;  // address
   int rounds = 5;
   int prefill_tokens = 512;
   int first_tokens = 32;
@@ -129,11 +132,26 @@ struct Row {
   std::vector<double> rounds = {};
 };
 
-enum RowIndex { kDecode, kDecode2, kDecode4, kDecode8, kPrefill, kFirst, kLayers, kFull, kRows };
+enum RowIndex {
+  kDecode,
+  kDecode2,
+  kDecode4,
+  kDecode8,
+  kPrefill,
+  kFirst,
+  kLayers,
+  kFull,
+  kGreedy,
+  kCapturedLayers,
+  kCapturedFull,
+  kRows
+};
 
-absl::StatusOr<std::array<double, kRows>> Round(Engine& engine, const Settings& settings) {
+// captured: null where there is no collector; those rows are 0 then.
+absl::StatusOr<std::array<double, kRows>> Round(Engine& engine, const Settings& settings,
+                                                CapturedDecode* captured) {
   ReadingObserver layers(true), full(false);
-  std::array<double, kRows> values;
+  std::array<double, kRows> values = {};
   ASSIGN_OR_RETURN(values[kDecode], Decode(engine, settings, 1, nullptr));
   ASSIGN_OR_RETURN(values[kDecode2], Decode(engine, settings, 2, nullptr));
   ASSIGN_OR_RETURN(values[kDecode4], Decode(engine, settings, 4, nullptr));
@@ -146,6 +164,16 @@ absl::StatusOr<std::array<double, kRows>> Round(Engine& engine, const Settings& 
   ASSIGN_OR_RETURN(const double with_full, Decode(engine, settings, 1, &full));
   values[kLayers] = with_layers / values[kDecode];
   values[kFull] = with_full / values[kDecode];
+  if (captured == nullptr) return values;
+  const std::vector<int32_t> prompt = Prompt(settings.first_tokens, 0, engine.info().vocabulary);
+  const auto rate = [&](const char* level) {
+    return captured->Rate(prompt, settings.decode_tokens, level);
+  };
+  ASSIGN_OR_RETURN(values[kGreedy], rate(""));
+  ASSIGN_OR_RETURN(const double layers_stored, rate("layers"));
+  ASSIGN_OR_RETURN(const double full_stored, rate("full"));
+  values[kCapturedLayers] = layers_stored / values[kGreedy];
+  values[kCapturedFull] = full_stored / values[kGreedy];
   return values;
 }
 
@@ -153,18 +181,15 @@ absl::StatusOr<std::array<double, kRows>> Round(Engine& engine, const Settings& 
 // 0 elsewhere.
 absl::StatusOr<std::array<double, kRows>> RunLlamaBench(const Settings& settings,
                                                         const std::string& model) {
-  const std::string command = absl::StrCat(
-      "'", settings.llama_bench, "' -m '", model, "' -ngl 99 -o json -r ", settings.rounds, " -p ",
-      settings.prefill_tokens, ",", settings.first_tokens, " -n ", settings.decode_tokens);
-  FILE* const pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return absl::UnavailableError(absl::StrCat("cannot run ", command));
-  std::string text;
-  char buffer[4096];
-  while (const size_t read = fread(buffer, 1, sizeof(buffer), pipe)) text.append(buffer, read);
-  const int code = pclose(pipe);
+  ASSIGN_OR_RETURN(
+      const std::string text,
+      bench::OutputOf({settings.llama_bench, "-m", model, "-ngl", "99", "-o", "json", "-r",
+                       absl::StrCat(settings.rounds), "-p",
+                       absl::StrCat(settings.prefill_tokens, ",", settings.first_tokens), "-n",
+                       absl::StrCat(settings.decode_tokens)}));
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (code != 0 || !json.is_array()) {
-    return absl::UnavailableError(absl::StrCat(command, " ended with ", code));
+  if (!json.is_array()) {
+    return absl::UnavailableError(absl::StrCat(settings.llama_bench, " printed no JSON array"));
   }
   std::array<double, kRows> values = {};
   for (const auto& test : json) {
@@ -207,9 +232,16 @@ absl::Status Measure(Settings settings, const std::string& path, double bandwidt
                      {absl::StrCat("prefill of ", settings.prefill_tokens, ", tokens/s")},
                      {absl::StrCat("first token of ", settings.first_tokens, ", ms")},
                      {"decode with layers observed / without"},
-                     {"decode with everything observed / without"}};
+                     {"decode with everything observed / without"},
+                     {"decode of a request, greedy, tokens/s"},
+                     {"the same captured in layers to a collector / without"},
+                     {"the same captured in full to a collector / without"}};
+  std::unique_ptr<CapturedDecode> captured;
+  if (!settings.collector.empty()) {
+    ASSIGN_OR_RETURN(captured, CapturedDecode::Open(*engine, file->name(), settings.collector));
+  }
   for (int round = -1; round < settings.rounds; ++round) {  // the first warms up
-    ASSIGN_OR_RETURN(const auto values, Round(*engine, settings));
+    ASSIGN_OR_RETURN(const auto values, Round(*engine, settings, captured.get()));
     if (round < 0) continue;
     for (int i = 0; i < kRows; ++i) rows[i].rounds.push_back(values[i]);
   }
@@ -224,7 +256,7 @@ absl::Status Measure(Settings settings, const std::string& path, double bandwidt
     const double theirs = peer.ok() ? (*peer)[i] : 0;
     const double better = i == kFirst ? theirs / ours : ours / theirs;
     std::printf("| %s | %s | %s | %s | %s |\n", file->name().c_str(), rows[i].name.c_str(),
-                speed ? Value(ours).c_str() : "not measured",
+                speed && ours > 0 ? Value(ours).c_str() : "not measured",
                 theirs > 0 ? Value(theirs).c_str() : "not measured",
                 speed && theirs > 0 ? absl::StrFormat("%.2fx", better).c_str() : "");
   }
@@ -251,6 +283,11 @@ absl::Status Run(const Settings& settings, const std::string& program) {
   for (const std::string& model : settings.models) {
     RETURN_IF_ERROR(Measure(settings, model, bandwidth.value_or(0)));
   }
+  if (settings.collector.empty()) {
+    std::printf(
+        "\nnot measured: captures to a collector; %s --collector ADDRESS --model MODEL.gguf\n",
+        program.c_str());
+  }
   if (settings.llama_bench.empty()) {
     std::printf(
         "\nnot measured: llama.cpp; %s --llama-bench LLAMA_BENCH --model MODEL.gguf, with\n"
@@ -268,10 +305,13 @@ int main(int argc, char** argv) {
   CLI::App app("Measures the cuda engine on a card. Exit code 4: there is none.");
   app.add_option("--model", settings.models, "GGUF file; may be given several times")->required();
   app.add_option("--llama-bench", settings.llama_bench, "llama.cpp's llama-bench, built for CUDA");
+  app.add_option("--collector", settings.collector,
+                 "Address of a parity-collector on this machine: unix:/path or host:port");
   app.add_option("--rounds", settings.rounds, "Rounds")->check(CLI::Range(1, 1000));
   app.add_option("--prefill", settings.prefill_tokens, "Tokens of the long prompt");
   app.add_option("--first", settings.first_tokens, "Tokens of the short prompt");
-  app.add_option("--decode", settings.decode_tokens, "Tokens to decode");
+  app.add_option("--decode", settings.decode_tokens, "Tokens to decode")
+      ->check(CLI::Range(2, 1 << 20));
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = parity::testing::Run(settings, argv[0]);
   if (status.ok()) return 0;

@@ -12,9 +12,11 @@ GPU_CHECK = "deploy/gpu_check"
 CARD = {"card_info": "tests/gpu/card_info", "card_conformance_test": "kernels/cuda/card_conformance_test",
         "card_forward_test": "tests/gpu/card_forward_test", "card_real_models_test": "tests/gpu/card_real_models_test",
         "card_benchmark": "tests/gpu/card_benchmark", "parity-worker": "worker/parity-worker",
+        "write_shapes_model": "tests/bench/write_shapes_model", "parity-collector": "collector/parity-collector",
         "write_tiny_model": "tests/e2e/write_tiny_model"}
 EMULATED = {"card_info": "tests/gpu/emulated_card_info", "card_forward_test": "tests/gpu/emulated_card_forward_test",
-            "card_benchmark": "tests/gpu/emulated_card_benchmark", "parity-worker": "tests/gpu/emulated_worker"}
+            "card_benchmark": "tests/gpu/emulated_card_benchmark", "parity-worker": "tests/gpu/emulated_worker",
+            "write_shapes_model": CARD["write_shapes_model"], "parity-collector": CARD["parity-collector"]}
 MOST_BYTES = 64 << 20  # what travels
 
 # Lists five cases; then two pass, one fails, and the program dies in the fourth.
@@ -96,26 +98,31 @@ def test_an_emulated_card_runs_everything_but_speed(tmp_path):
     models.mkdir()
     whole = (folder / "models" / "tiny.gguf").read_bytes()
     for part, begin in enumerate(range(0, len(whole), 30000)):  # as it travels in pieces
-        (models / "tiny.gguf.part{:02}".format(part)).write_bytes(whole[begin:begin + 30000])
+        (models / "carried.gguf.part{:02}".format(part)).write_bytes(whole[begin:begin + 30000])
     report = tmp_path / "report.md"
-    done = check("--unpacked", folder, "--report", report, "--models", models, "--rounds", "1", "--tokens", "4", "--only",
-                 "determinism,capture,sessions,memory,worker,benchmark")
+    done = check("--unpacked", folder, "--report", report, "--models", models, "--rounds", "1", "--tokens", "4", "--shapes",
+                 "tiny", "--only", "determinism,capture,sessions,memory,worker,benchmark")
     verdict, (_, failed, _), rows, text = read(report)
     assert failed == 0 and verdict == "incomplete" and done.returncode == 3, text
     assert rows["worker"][:3] == [3, 0, 0]
     for name in ("determinism", "capture", "sessions", "memory"):
         assert rows[name][0] > 0 and rows[name][1:3] == [0, 0], text
     # No figure comes from the emulation.
-    assert rows["benchmark"][0] == 0 and rows["benchmark"][2] >= 8, text
-    assert "| tiny.gguf | decode, tokens/s | not measured | not measured |  |" in text
+    assert rows["benchmark"][0] == 0 and rows["benchmark"][2] >= 20, text
+    for model in ("carried", "tiny"):
+        assert f"| {model}.gguf | decode, tokens/s | not measured | not measured |  |" in text
+        assert f"| {model}.gguf | the same captured in full to a collector / without | not measured |" in text
     assert "copy on the card: not measured" in text and "--llama-bench LLAMA_BENCH" in text
+    # Captures went to a collector; one that is not complete fails the benchmark.
+    assert "not measured: captures to a collector" not in text
     assert "card: emulation" in text
 
 
 def test_what_fails_or_never_ran_is_a_failure(tmp_path):
     folder = unpacked(tmp_path, {**EMULATED, "card_conformance_test": DYING, "card_real_models_test": DYING})
     report = tmp_path / "report.md"
-    done = check("--unpacked", folder, "--report", report, "--models", tmp_path, "--only", "conformance,benchmark")
+    done = check("--unpacked", folder, "--report", report, "--models", tmp_path, "--shapes", "none", "--only",
+                 "conformance,benchmark")
     assert done.returncode == 1, done.stderr
     verdict, totals, rows, text = read(report)
     assert verdict == "FAILED" and totals == [2, 3, 1]
@@ -135,6 +142,7 @@ def test_usage_is_refused(tmp_path):
     assert check("--seconds").returncode == 2
     assert check("--seconds", "soon").returncode == 2
     assert check("--what", "1").returncode == 2
+    assert "no shapes 'qwen'" in check("--shapes", "tiny,qwen").stderr
     folder = unpacked(tmp_path, EMULATED)
     done = check("--unpacked", folder, "--report", tmp_path / "r", "--only", "forward,nothing")
     assert done.returncode == 2 and "there is no check 'nothing'; there are conformance " in done.stderr
