@@ -3,9 +3,10 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "kernels/cpu/kv_cache.h"
-#include "kernels/half.h"
 
 namespace parity::kernels {
 namespace {
@@ -54,7 +55,7 @@ class Attender {
            Matrix q, absl::Span<const RowPlace> places, Matrix out)
       : spec_(spec),
         ops_(ops),
-        to_halves_(vector_ops.to_halves),
+        through_halves_(vector_ops.through_halves),
         q_(q),
         places_(places),
         out_(out),
@@ -78,9 +79,13 @@ class Attender {
   // Halves are rounded to only where llama.cpp does: native numerics against an F16 cache.
   static constexpr bool kRounds = sizeof(S) == sizeof(float) && sizeof(E) == sizeof(uint16_t);
 
+  // A tile's queries without a call to the allocator, but for uncommon groups.
+  static constexpr size_t kInline = 9;
+  using Queries = absl::InlinedVector<Query<S>, kInline>;
+
   // Sets up the queries of a tile's heads [first_head, first_head + heads).
-  std::vector<Query<S>> Prepare(const Tile& tile, int64_t first_head, int64_t heads,
-                                std::vector<double>& scratch) {
+  Queries Prepare(const Tile& tile, int64_t first_head, int64_t heads,
+                  std::vector<double>& scratch) {
     const int64_t size = spec_.head_size;
     const int64_t stride = tile.cache->value_stride();
     const int64_t positions = places_[tile.first_row + tile.rows - 1].position + 1;
@@ -93,7 +98,7 @@ class Attender {
     const int64_t needed = each * tile.rows * heads;
     if (static_cast<int64_t>(scratch.size()) < needed) scratch.resize(needed);
     S* memory = reinterpret_cast<S*>(scratch.data());
-    std::vector<Query<S>> queries;
+    Queries queries;
     for (int64_t r = 0; r < tile.rows; ++r) {
       const int64_t row = tile.first_row + r;
       const int64_t end = int64_t{places_[row].position} + 1;
@@ -116,12 +121,7 @@ class Attender {
 
   void LoadQuery(const float* from, S* to) {
     if constexpr (kRounds) {
-      uint16_t halves[kKeyBlock];
-      for (int64_t k = 0; k < spec_.head_size; k += kKeyBlock) {
-        const int64_t n = std::min<int64_t>(kKeyBlock, spec_.head_size - k);
-        to_halves_(from + k, n, halves);
-        for (int64_t i = 0; i < n; ++i) to[k + i] = HalfToFloat(halves[i]);
-      }
+      through_halves_(from, spec_.head_size, to);
     } else {
       for (int64_t k = 0; k < spec_.head_size; ++k) to[k] = from[k];
     }
@@ -129,8 +129,8 @@ class Attender {
 
   void Score(absl::Span<const Query<S>> queries, const CpuKvCache& cache, int64_t head,
              int64_t first_block, int64_t last_block) {
-    std::vector<const S*> q;
-    std::vector<S*> out;
+    absl::InlinedVector<const S*, kInline> q;
+    absl::InlinedVector<S*, kInline> out;
     for (const Query<S>& query : queries) {
       q.push_back(query.q);
       out.push_back(query.scores + first_block * kKeyBlock);
@@ -144,8 +144,8 @@ class Attender {
   // all queries see are read once for all.
   void Sum(absl::Span<const Query<S>> queries, const CpuKvCache& cache, int64_t head, int64_t first,
            int64_t last) {
-    std::vector<const S*> p;
-    std::vector<S*> sums;
+    absl::InlinedVector<const S*, kInline> p;
+    absl::InlinedVector<S*, kInline> sums;
     int64_t low = 0;
     int64_t high = queries[0].end;
     for (const Query<S>& query : queries) {
@@ -190,7 +190,7 @@ class Attender {
 
   // All of one tile for one key/value head, on one thread.
   void Whole(const Tile& tile, int64_t head, std::vector<double>& scratch) {
-    const std::vector<Query<S>> queries = Prepare(tile, head * group_, group_, scratch);
+    const Queries queries = Prepare(tile, head * group_, group_, scratch);
     const auto [first, last] = Blocks(queries);
     Score(queries, *tile.cache, head, first, last);
     for (const Query<S>& query : queries) Softmax(query);
@@ -201,7 +201,7 @@ class Attender {
   // One row over many positions: scores by pieces of positions, softmax by heads, sums by pieces of
   // dimensions.
   void Split(const Tile& tile, ThreadPool& pool, std::vector<double>& scratch) {
-    const std::vector<Query<S>> all = Prepare(tile, 0, spec_.heads, scratch);
+    const Queries all = Prepare(tile, 0, spec_.heads, scratch);
     const auto queries = absl::MakeConstSpan(all);
     const auto [first, last] = Blocks(queries);
     const int64_t pieces = (last - first + kBlocksPerPiece - 1) / kBlocksPerPiece;
@@ -230,7 +230,7 @@ class Attender {
 
   const AttentionSpec& spec_;
   const AttentionOps<S, E>& ops_;
-  void (*to_halves_)(const float*, int64_t, uint16_t*);
+  void (*through_halves_)(const float*, int64_t, float*);
   Matrix q_;
   absl::Span<const RowPlace> places_;
   Matrix out_;

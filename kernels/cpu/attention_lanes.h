@@ -3,6 +3,7 @@
 #ifndef PARITY_KERNELS_CPU_ATTENTION_LANES_H_
 #define PARITY_KERNELS_CPU_ATTENTION_LANES_H_
 
+#include "kernels/cpu/elementwise.h"
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/vector_ops.h"
 
@@ -198,12 +199,6 @@ static void Values(const typename L::S* const* p, int64_t queries, const E* valu
       });
     }
   }
-}
-
-PARITY_INLINE F8 ThroughHalf(F8 v) {
-  uint16_t halves[kLanes];
-  StoreHalves(halves, v);
-  return LoadFloats(halves);
 }
 
 template <typename L>

@@ -150,7 +150,7 @@ void CpuBackend::AddBias(const Vector& bias, Matrix x) {
   const float* b = Values(bias).data();
   ForRows(x, [&](int64_t begin, int64_t end) {
     for (float* row = x.data + begin * x.cols; row < x.data + end * x.cols; row += x.cols) {
-      for (int64_t i = 0; i < x.cols; ++i) row[i] += b[i];
+      ops_.add(row, b, x.cols, row);
     }
   });
 }
@@ -229,7 +229,8 @@ void CpuBackend::Add(Matrix a, Matrix b, Matrix out) {
   CheckSameShape(a, b);
   CheckSameShape(a, out);
   ForRows(a, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin * a.cols; i < end * a.cols; ++i) out.data[i] = a.data[i] + b.data[i];
+    const int64_t i = begin * a.cols;
+    ops_.add(a.data + i, b.data + i, (end - begin) * a.cols, out.data + i);
   });
 }
 

@@ -29,6 +29,12 @@ PARITY_INLINE void StoreSome(float* to, F8 v, int64_t n) {
   std::memcpy(to, &v, n == kLanes ? sizeof(v) : n * sizeof(float));
 }
 
+PARITY_INLINE F8 ThroughHalf(F8 v) {
+  uint16_t halves[kLanes];
+  StoreHalves(halves, v);
+  return LoadFloats(halves);
+}
+
 static double SumOfSquaresNative(const float* x, int64_t n) {
   D8 sum = Fill(0.0);
   ForLanes(n, [&](int64_t i, int64_t lanes) {
@@ -93,6 +99,18 @@ static void ToHalves(const float* x, int64_t n, uint16_t* out) {
     uint16_t halves[kLanes];
     StoreHalves(halves, LoadSome(x + i, lanes));
     std::memcpy(out + i, halves, lanes * sizeof(uint16_t));
+  });
+}
+
+static void ThroughHalves(const float* x, int64_t n, float* out) {
+  ForLanes(n, [&](int64_t i, int64_t lanes) {
+    StoreSome(out + i, ThroughHalf(LoadSome(x + i, lanes)), lanes);
+  });
+}
+
+static void Add(const float* a, const float* b, int64_t n, float* out) {
+  ForLanes(n, [&](int64_t i, int64_t lanes) {
+    StoreSome(out + i, LoadSome(a + i, lanes) + LoadSome(b + i, lanes), lanes);
   });
 }
 

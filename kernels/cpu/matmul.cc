@@ -87,9 +87,9 @@ void MatMulUsing(GroupProductFn product, const PackedWeight& weight, const float
   const int64_t token_blocks = (rows + token_block - 1) / token_block;
   const int64_t groups = weight.groups();
   context.pool().Run(token_blocks * groups, [&](int64_t begin, int64_t end, int /*thread*/) {
+    int64_t group = begin % groups;
+    int64_t token = begin / groups * token_block;
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t group = task % groups;
-      const int64_t token = task / groups * token_block;
       const int64_t first_row = group * kGroupRows;
       product(
           {.group = weight.group(group),
@@ -100,6 +100,10 @@ void MatMulUsing(GroupProductFn product, const PackedWeight& weight, const float
            .out = out + token * weight.rows() + first_row,
            .out_stride = weight.rows(),
            .out_rows = static_cast<int>(std::min<int64_t>(kGroupRows, weight.rows() - first_row))});
+      if (++group == groups) {
+        group = 0;
+        token += token_block;
+      }
     }
   });
 }

@@ -32,7 +32,7 @@ float RoundedToHalf(float x) {
 }
 
 // 32 values times `inverse`, rounded to the nearest integer and saturated to +-127.
-__m256i QuantizedBytes(const __m256 (&v)[4], float inverse) {
+[[gnu::always_inline]] inline __m256i QuantizedBytes(const __m256 (&v)[4], float inverse) {
   const __m256 factor = _mm256_set1_ps(inverse);
   __m256i q[4];
   for (int i = 0; i < 4; ++i) {

@@ -42,6 +42,10 @@ struct VectorOps {
   void (*silu_f32)(const float* gate, const float* up, int64_t n, float* out);
   void (*gelu_f32)(const float* gate, const float* up, int64_t n, float* out);
   void (*to_halves)(const float* x, int64_t n, uint16_t* out);
+  // out[i] = the half nearest to x[i], as a float.
+  void (*through_halves)(const float* x, int64_t n, float* out);
+  // out[i] = a[i] + b[i]. out may be a or b.
+  void (*add)(const float* a, const float* b, int64_t n, float* out);
   // exp of each value, as the ops use it (tests).
   void (*exp_float)(const float* x, int64_t n, float* out);
   void (*exp_double)(const double* x, int64_t n, double* out);

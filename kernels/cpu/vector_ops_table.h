@@ -15,6 +15,8 @@ constexpr VectorOps kVectorOps = {
     &SiluF32,
     &GeluF32,
     &ToHalves,
+    &ThroughHalves,
+    &Add,
     &ExpFloats,
     &ExpDoubles,
     kAttentionOps<FloatLanes, uint16_t>,

@@ -49,6 +49,32 @@ TEST_P(VectorOpsTest, FloatExpAtTheEndsOfItsRange) {
   }
 }
 
+TEST_P(VectorOpsTest, RoundsThroughHalvesWhateverTheLength) {
+  for (int64_t n : {1, 7, 8, 64, 101}) {
+    std::vector<float> x(n), y(n + 1, 5.0f);
+    for (int64_t i = 0; i < n; ++i) x[i] = std::ldexp(1.0f + 0.0123f * i, i % 40 - 26);
+    x[n / 2] = -kInfinity;
+    ops_->through_halves(x.data(), n, y.data());
+    for (int64_t i = 0; i < n; ++i) EXPECT_EQ(y[i], RoundToHalf(x[i])) << i;
+    EXPECT_EQ(y[n], 5.0f);
+  }
+}
+
+TEST_P(VectorOpsTest, AddsInPlaceToo) {
+  for (int64_t n : {1, 7, 8, 64, 101}) {
+    std::vector<float> a(n), b(n), out(n + 1, 5.0f);
+    for (int64_t i = 0; i < n; ++i) {
+      a[i] = 1.0f / static_cast<float>(i + 1);
+      b[i] = 1e-7f * static_cast<float>(i);
+    }
+    ops_->add(a.data(), b.data(), n, out.data());
+    for (int64_t i = 0; i < n; ++i) EXPECT_EQ(out[i], a[i] + b[i]) << i;
+    EXPECT_EQ(out[n], 5.0f);
+    ops_->add(a.data(), b.data(), n, a.data());
+    EXPECT_EQ(std::vector<float>(out.begin(), out.begin() + n), a);
+  }
+}
+
 TEST_P(VectorOpsTest, DoubleExpIsWithinTwoUlps) {
   for (double x = -707.9; x < 708.9; x += 0.0371) {
     double y;
