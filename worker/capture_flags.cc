@@ -4,6 +4,7 @@
 
 #include "absl/time/time.h"
 #include "proto/serve/channel.h"
+#include "proto/serve/command_line.h"
 #include "proto/status/status_macros.h"
 #include "worker/stream/collector_store.h"
 
@@ -34,7 +35,7 @@ void AddCaptureFlags(CLI::App& app, CaptureFlags& flags) {
                  "Append captured tensors to this JSONL file (default: $ORCH_LOG_FILE)");
   app.add_option("--log-values", flags.log_values,
                  "Values logged of each tensor, 0 for all (default: $ORCH_LOG_VALUES)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(serve::AtLeastZero());
 }
 
 absl::StatusOr<std::unique_ptr<capture::CaptureStore>> OpenStore(const CaptureFlags& flags) {

@@ -196,7 +196,8 @@ void AddSamplingFlags(CLI::App& command, Flags& flags) {
   AddField(command, "--top-p", &Request::set_top_p, request, "Probability kept; 0 or 1: all");
   AddField(command, "--min-p", &Request::set_min_p, request,
            "Drop tokens below this share of the likeliest one");
-  AddField(command, "--seed", &Request::set_seed, request, "Seed of the sampler");
+  AddField(command, "--seed", &Request::set_seed, request, "Seed of the sampler")
+      ->check(serve::AtLeastZero());  // -1 would be taken for 2^64 - 1
   command.add_option("--stop", flags.stop, "End before this text; may be given several times")
       ->allow_extra_args(false);
   command.add_flag_callback(

@@ -104,17 +104,21 @@ absl::StatusOr<ExitCode> Diff(const DiffOptions& options, Connection& collector,
 }
 
 // Saving needs to write to the database; looking does not.
+absl::Status WithHint(const absl::Status& status, const DiffOptions& options) {
+  const bool local = !options.connection.db.empty();
+  const bool refused = (local && absl::IsUnavailable(status)) || absl::IsPermissionDenied(status) ||
+                       absl::IsResourceExhausted(status);
+  if (!refused || options.no_save) return status;
+  return absl::Status(status.code(), absl::StrCat(status.message(), "; --no-save only reads"));
+}
+
 absl::StatusOr<ExitCode> OpenAndDiff(const DiffOptions& options, const Console& console) {
   const Access access = options.no_save ? Access::kRead : Access::kUpdate;
   auto collector = Connection::Open(options.connection, access);
-  const bool refused =
-      absl::IsUnavailable(collector.status()) || absl::IsPermissionDenied(collector.status());
-  if (refused && !options.connection.db.empty() && !options.no_save) {
-    return absl::Status(collector.status().code(),
-                        absl::StrCat(collector.status().message(), "; --no-save only reads"));
-  }
-  if (!collector.ok()) return collector.status();
-  return Diff(options, **collector, console);
+  if (!collector.ok()) return WithHint(collector.status(), options);
+  absl::StatusOr<ExitCode> code = Diff(options, **collector, console);
+  if (!code.ok()) return WithHint(code.status(), options);
+  return code;
 }
 
 }  // namespace

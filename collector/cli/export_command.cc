@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "collector/cli/compare_request.h"
 #include "collector/cli/export_stream.h"
+#include "proto/serve/command_line.h"
 #include "proto/status/grpc_status.h"
 #include "proto/status/status_macros.h"
 
@@ -118,7 +119,7 @@ void AddExportCommand(CLI::App& app, Invocation& invocation) {
   command
       ->add_option("--values", options->values, "Most values a line of a capture's jsonl; 0: all")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(serve::AtLeastZero());
   AddFormatFlag(*command, {"jsonl", "csv", "parity-csv"}, &options->format);
   command->add_option("-o,--output", options->output, "File to write; - is standard output")
       ->type_name("FILE");

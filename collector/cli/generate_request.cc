@@ -19,7 +19,9 @@ void AddSamplerFlags(CLI::App& command, GenerateFlags* flags) {
       ->type_name("P");
   command.add_option("--min-p", flags->min_p, "Drop tokens below P times the likeliest; 0: none")
       ->type_name("P");
-  command.add_option("--seed", flags->seed, "Seed of the sampler")->type_name("N");
+  command.add_option("--seed", flags->seed, "Seed of the sampler")
+      ->type_name("N")
+      ->check(serve::AtLeastZero());
 }
 
 void AddCaptureFlags(CLI::App& command, GenerateFlags* flags) {
@@ -29,7 +31,7 @@ void AddCaptureFlags(CLI::App& command, GenerateFlags* flags) {
       .add_option("--capture-values", flags->capture_values,
                   "Most values kept of each tensor; 0: all")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(serve::AtLeastZero());
   command.add_option("--run", flags->run, "Run the capture belongs to")->type_name("RUN");
   command.add_option("--team", flags->team, "Team the capture is stored under")->type_name("TEAM");
   command.add_option("--note", flags->note, "Note kept with the run")->type_name("TEXT");
@@ -52,14 +54,14 @@ void AddGenerateFlags(CLI::App& command, GenerateFlags* flags) {
       ->type_name("4,5,6");
   command.add_option("--max-tokens", flags->max_tokens, "Most tokens; 0: as forced, else 16")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(serve::AtLeastZero());
   command.add_option("--stop", flags->stop, "Stop before this text; repeatable")
       ->type_name("TEXT")
       ->allow_extra_args(false);
   command.add_flag("--ignore-eos", flags->ignore_eos, "Go on after an end-of-generation token");
   command.add_option("--prefill-step", flags->prefill_step, "Tokens a prefill step; 0: default")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(serve::AtLeastZero());
   AddSamplerFlags(command, flags);
   AddCaptureFlags(command, flags);
 }

@@ -14,9 +14,10 @@
 namespace {
 
 void QuietLibraries(char** argv) {
-  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);  // what fails is said once, by us
+  // What fails is said once, by us: the service that hosts a file in this process would log it too.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   FLAGS_logtostderr = true;
-  FLAGS_minloglevel = google::GLOG_ERROR;
+  FLAGS_minloglevel = google::GLOG_FATAL;
   google::InitGoogleLogging(argv[0]);
 }
 

@@ -220,6 +220,15 @@ TEST_F(ParityAppTest, DiffSaysVerdictFirstDivergenceAndStages) {
   EXPECT_TRUE(server_.collector.compare_request.store());
 }
 
+TEST_F(ParityAppTest, ADiffThatCannotBeSavedSaysHowToLookOnly) {
+  server_.collector.status = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the disk is full");
+  const std::vector<std::string> diff = {"diff", "r", "--reference", "a", "--candidate", "b"};
+  const Outcome saving = Ask(diff);
+  EXPECT_EQ(saving.code, ExitCode::kStorage);
+  EXPECT_EQ(saving.err, absl::StrCat("parity: collector at ", server_.address(),
+                                     ": the disk is full; --no-save only reads\n"));
+}
+
 TEST_F(ParityAppTest, DiffSendsItsSelection) {
   server_.collector.comparison = SampleComparison();
   const Outcome diff = Ask({"diff", "r", "--reference", "a", "--candidate", "b", "--candidate-run",

@@ -15,6 +15,7 @@
 #include "collector/cli/table.h"
 #include "collector/cli/tensor_view.h"
 #include "collector/cli/text.h"
+#include "proto/serve/command_line.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::cli {
@@ -172,13 +173,13 @@ void AddShowCommand(CLI::App& app, Invocation& invocation) {
   tokens->excludes(checkpoints);
   command->add_option("--position", options->position, "Position of a tensor")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(serve::AtLeastZero());
   command->add_option("--checkpoint", options->checkpoint, "Checkpoint of a tensor")
       ->type_name("NAME");
   command
       ->add_option("--values", options->values, "Values of the tensor to print; 0: all (default 8)")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(serve::AtLeastZero());
   AddFormatFlag(*command, {"table", "json", "jsonl", "csv", "md"}, &options->format);
   AddConnectionFlags(*command, &options->connection);
   command->footer(

@@ -19,6 +19,16 @@ std::string UsageError(const CLI::App& app, const CLI::ParseError& error, int ar
                       command, " --help)");
 }
 
+CLI::Validator AtLeastZero() {
+  return CLI::Validator(
+      [](const std::string& text) -> std::string {
+        double number = 0;
+        if (absl::SimpleAtod(text, &number) && number >= 0) return "";
+        return absl::StrCat("found ", text, ", expected 0 or more");
+      },
+      "");
+}
+
 absl::StatusOr<std::vector<int32_t>> ParseTokenIds(absl::string_view flag, absl::string_view text) {
   std::vector<int32_t> ids;
   if (absl::StripAsciiWhitespace(text).empty()) return ids;

@@ -18,6 +18,10 @@ namespace parity::serve {
 std::string UsageError(const CLI::App& app, const CLI::ParseError& error, int argc,
                        const char* const* argv);
 
+// For an option that is a number: refuses one below 0 as "found -1, expected 0 or more" (CLI11's
+// own words give the largest double in full).
+CLI::Validator AtLeastZero();
+
 // "1,2,3", spaces allowed; "" is none. INVALID_ARGUMENT names `flag` and the first bad id.
 absl::StatusOr<std::vector<int32_t>> ParseTokenIds(absl::string_view flag, absl::string_view text);
 

@@ -13,7 +13,7 @@ std::string Refusal(const std::vector<const char*>& arguments) {
   CLI::App app("", "program");
   app.require_subcommand(1);
   int count = 0;
-  app.add_subcommand("run")->add_option("--count", count)->required();
+  app.add_subcommand("run")->add_option("--count", count)->required()->check(AtLeastZero());
   app.add_subcommand("list");
   std::vector<const char*> argv = {"/somewhere/program"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
@@ -32,7 +32,11 @@ TEST(CommandLineTest, ARefusalNamesWhatAndWhereToReadOn) {
   EXPECT_EQ(Refusal({"run"}), "--count is required (see program run --help)");
   EXPECT_EQ(Refusal({"list", "x"}),
             "The following argument was not expected: x (see program list --help)");
-  EXPECT_EQ(Refusal({"run", "--count", "1"}), "");
+  EXPECT_EQ(Refusal({"run", "--count", "-1"}),
+            "--count: found -1, expected 0 or more (see program run --help)");
+  EXPECT_EQ(Refusal({"run", "--count", "x"}),
+            "--count: found x, expected 0 or more (see program run --help)");
+  EXPECT_EQ(Refusal({"run", "--count", "0"}), "");
 }
 
 TEST(CommandLineTest, TokenIdsNameTheBadOne) {

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 
@@ -39,6 +40,12 @@ def test_token_ids_are_ids_and_commas(here):
     for bad in ("1,,2", "1,x", "1,99999999999", "-1"):
         assert "no token id; expected ids from 0 up, separated by commas" in refusal(*base, bad)
     assert "prompt, token_ids: expected exactly one of them" in refusal(*base, "")
+
+
+def test_numbers_below_zero_are_refused(here):
+    for flag in ("--seed", "--log-values"):
+        said = refusal(WORKER, "run", "--model", here.model, "--tokens", "1", flag, "-1")
+        assert said == "parity-worker: {}: found -1, expected 0 or more (see parity-worker run --help)".format(flag)
 
 
 def test_a_text_that_cannot_be_read_is_named(here):
@@ -80,6 +87,17 @@ def test_an_address_that_is_taken_is_one_line(here):
         address = "127.0.0.1:{}".format(taken.getsockname()[1])
         said = refusal(COLLECTOR, "serve", "--db", here.path / "c.db", "--listen", address, code=4)
     assert said == "parity-collector: cannot listen on {}: the address is taken or not this machine's".format(address)
+
+
+def test_a_damaged_database_is_one_line(here):
+    log, database = here.path / "a.jsonl", here.path / "a.db"
+    log.write_text('{"team":"t","checkpoint":"embed","token_idx":0,"values":[1,2]}\n')
+    run(PARITY, "import", "--run", "r", log, "--db", database)
+    with sqlite3.connect(str(database)) as damaged:
+        damaged.execute("UPDATE blobs SET data = zeroblob(3)")
+    damaged.close()
+    for command in (["export", "r", "--team", "t"], ["show", "r", "--team", "t", "--position", "0", "--checkpoint", "embed"]):
+        assert refusal(PARITY, *command, "--db", database, code=5).endswith("has 3 bytes, a tensor row expects 8 at 0")
 
 
 def test_one_service_is_not_taken_for_the_other(here):
