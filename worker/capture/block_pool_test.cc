@@ -60,6 +60,7 @@ TEST(BlockPoolTest, ABlockOutlivesThePoolsOtherHolders) {
   pool.reset();
   std::thread([moved = std::move(block)]() mutable {
     std::memset(moved.get(), 1, kBlock);
+    EXPECT_EQ(moved.get()[kBlock - 1], 1);
     moved.reset();
   }).join();
 }

@@ -122,23 +122,21 @@ absl::StatusOr<std::unique_ptr<Engine>> BackendEngine::Create(
     return absl::InvalidArgumentError(
         absl::StrCat("max_step_tokens: found ", options.max_step_tokens, ", expected at least 1"));
   }
-  auto config = model::ReadConfig(*file);
-  if (!config.ok()) return Named(config.status(), file->name());
-  options.max_step_tokens = std::min(options.max_step_tokens, config->context_tokens);
+  ASSIGN_OR_RETURN(model::ModelConfig config, model::ReadConfig(*file));
+  options.max_step_tokens = std::min(options.max_step_tokens, config.context_tokens);
   // What cannot be computed is told before what does not fit.
-  const auto tensors = model::FindTensors(*file, *config);
-  if (!tensors.ok()) return Named(tensors.status(), file->name());
+  RETURN_IF_ERROR(model::FindTensors(*file, config).status());
   const int64_t logits_rows = MostLogitsRows(*backend, options.max_step_tokens);
   const absl::Status prepared =
-      backend->Prepare(PlanWork(*file, *config, options.max_step_tokens, logits_rows));
+      backend->Prepare(PlanWork(*file, config, options.max_step_tokens, logits_rows));
   if (!prepared.ok()) return Named(prepared, file->name());
-  auto weights = LoadWeights(*file, *config, *backend);
+  auto weights = LoadWeights(*file, config, *backend);
   if (!weights.ok()) return Named(weights.status(), file->name());
   ASSIGN_OR_RETURN(StepMemory memory,
-                   StepMemory::Create(*backend, *config, options.max_step_tokens));
+                   StepMemory::Create(*backend, config, options.max_step_tokens));
   RETURN_IF_ERROR(memory.Logits(logits_rows).status());
   return std::unique_ptr<Engine>(new BackendEngine(std::move(file), std::move(backend),
-                                                   std::move(options), *std::move(config),
+                                                   std::move(options), std::move(config),
                                                    *std::move(weights), std::move(memory)));
 }
 
