@@ -79,8 +79,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
     server->server_ = builder.BuildAndStart();
   }
   if (server->server_ == nullptr || bound_port == 0) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", ToString(address),
-                                               ": the address is taken or not this machine's"));
+    // gRPC does not tell which.
+    return absl::UnavailableError(absl::StrCat(
+        "cannot listen on ", ToString(address), ": the address is taken or not this machine's",
+        options.tls.certificate.empty() ? "" : ", or the certificate does not fit the key"));
   }
   if (address.socket_path.empty()) address.port = static_cast<uint16_t>(bound_port);
   server->address_ = ToString(address);

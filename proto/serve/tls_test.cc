@@ -151,6 +151,9 @@ TEST_F(TlsTest, FilesThatAreAbsentOrNoCertificatesAreNamed) {
   const absl::Status no_certificate = start(garbage);
   EXPECT_EQ(no_certificate.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(no_certificate.message()), HasSubstr(Certificate("garbage")));
+  TlsFiles misfit = Files("server", "");
+  misfit.key = Key("client");
+  EXPECT_THAT(std::string(start(misfit).message()), HasSubstr("does not fit the key"));
 }
 
 }  // namespace
