@@ -43,6 +43,9 @@ struct WeightSource {
   int64_t rows;                     // output features
   int64_t cols;                     // input features
   absl::Span<const uint8_t> bytes;  // must outlive the Weight (the mapped file)
+  // false: for Embed only, never given to MatMul. A backend that reads rows from `bytes` then needs
+  // no copy.
+  bool multiplied = true;
 };
 
 // A weight in the backend's own layout. Made by Backend::LoadWeight; immutable.

@@ -175,13 +175,15 @@ Case ProductCase(DType dtype, Shape shape, bool biased, uint32_t seed) {
           shape.rows * shape.outputs >= 16 ? 1e-4 : 1.0};
 }
 
-Case EmbedCase(DType dtype, uint32_t seed) {
+// `multiplied`: whether the table is the head's weight too.
+Case EmbedCase(DType dtype, bool multiplied, uint32_t seed) {
   const int64_t vocabulary = 37, width = Traits(dtype).block_elements == 256 ? 768 : 96;
   const std::vector<uint8_t> bytes = RandomWeight(dtype, vocabulary, width, seed);
   const std::vector<int32_t> ids = {0, 36, 5, 5, 17, 1};
-  return {absl::StrCat("Embed_", Traits(dtype).name), static_cast<int64_t>(ids.size()),
+  return {absl::StrCat("Embed_", Traits(dtype).name, multiplied ? "_tied" : ""),
+          static_cast<int64_t>(ids.size()),
           [=](Backend& backend, int64_t at_once) {
-            auto table = backend.LoadWeight({"table", dtype, vocabulary, width, bytes});
+            auto table = backend.LoadWeight({"table", dtype, vocabulary, width, bytes, multiplied});
             CHECK(table.ok()) << table.status();
             const int64_t rows = static_cast<int64_t>(ids.size());
             const DeviceMatrix out(backend, rows, width);
@@ -204,7 +206,9 @@ std::vector<Case> ProductCases() {
   uint32_t seed = 100;
   for (const DTypeTraits& traits : AllDTypes()) {
     if (!traits.computable) continue;
-    cases.push_back(EmbedCase(traits.dtype, seed += 2));
+    for (const bool multiplied : {true, false}) {
+      cases.push_back(EmbedCase(traits.dtype, multiplied, seed += 2));
+    }
     const absl::Span<const Shape> shapes = traits.block_elements == 1    ? kFloatShapes
                                            : traits.block_elements == 32 ? kBlockShapes
                                                                          : kSuperShapes;

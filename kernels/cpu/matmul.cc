@@ -76,6 +76,7 @@ uint8_t* MatMulContext::Scratch(int64_t bytes) {
 
 void MatMulUsing(GroupProductFn product, const PackedWeight& weight, const float* x, int64_t rows,
                  float* out, MatMulContext& context) {
+  CHECK(weight.source().multiplied) << weight.source().name;
   if (rows == 0) return;
   const ActivationKind kind =
       context.numerics() == Numerics::kF32 ? ActivationKind::kFloat : weight.layout().activations;

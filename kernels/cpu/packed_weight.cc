@@ -75,6 +75,7 @@ absl::StatusOr<std::unique_ptr<PackedWeight>> PackWeight(const WeightSource& sou
   }
   if (absl::Status status = CheckShape(source); !status.ok()) return status;
   std::unique_ptr<PackedWeight> weight(new PackedWeight(source, *layout));
+  if (!source.multiplied) return weight;
   weight->bytes_ = weight->groups() * weight->group_bytes();
   WeightMemory own;
   weight->data_ = (memory == nullptr ? own : *memory).Allocate(weight->bytes_);

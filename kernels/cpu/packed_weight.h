@@ -13,8 +13,9 @@
 
 namespace parity::kernels {
 
-// A weight in the layout of the products. Immutable, so any number of threads may read it. Keeps
-// the source's span: the mapped file must outlive it.
+// A weight in the layout of the products; one that is not multiplied is its source alone.
+// Immutable, so any number of threads may read it. Keeps the source's span: the mapped file must
+// outlive it.
 class PackedWeight : public Weight {
  public:
   int64_t resident_bytes() const override { return bytes_; }
@@ -26,6 +27,7 @@ class PackedWeight : public Weight {
   int64_t blocks() const { return blocks_; }  // blocks of one row, the last padded with zeros
   int64_t group_bytes() const { return blocks_ * layout_.group_block_bytes; }
   // The blocks of 16 rows, in order of columns; 64-byte aligned. Rows past the last are zeros.
+  // REQUIRES: source().multiplied.
   const uint8_t* group(int64_t index) const { return data_.get() + index * group_bytes(); }
 
  private:

@@ -45,6 +45,25 @@ TEST(PackedWeightTest, Q4_1InterleavesSixteenRows) {
   }
 }
 
+TEST(PackedWeightTest, WhatIsOnlyLookedUpHoldsNothing) {
+  const std::vector<uint8_t> bytes = Noise(17 * 2 * 34);
+  WeightSource source = Source(DType::kQ8_0, 17, 64, bytes);
+  const auto packed = PackWeight(source, Numerics::kNative);
+  source.multiplied = false;
+  const auto looked_up = PackWeight(source, Numerics::kNative);
+  ASSERT_TRUE(looked_up.ok()) << looked_up.status();
+  EXPECT_EQ((*looked_up)->resident_bytes(), 0);
+  for (int64_t row = 0; row < 17; ++row) {
+    float expected[64], found[64];
+    DequantizeRow(**packed, row, expected);
+    DequantizeRow(**looked_up, row, found);
+    EXPECT_EQ(std::memcmp(found, expected, sizeof(found)), 0) << row;
+  }
+  source.bytes.remove_suffix(1);  // its shape is checked all the same
+  EXPECT_EQ(PackWeight(source, Numerics::kNative).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST(PackedWeightTest, ResidentBytesAreTheFilesForWholeGroups) {
   // Scales of whole bytes where the file packs six bits; MXFP4's of two.
   const std::map<DType, int> extra = {

@@ -15,7 +15,8 @@ class Loader {
  public:
   explicit Loader(kernels::Backend& backend) : backend_(backend) {}
 
-  absl::Status Load(const model::TensorInfo* tensor, std::unique_ptr<kernels::Weight>& out) {
+  absl::Status Load(const model::TensorInfo* tensor, std::unique_ptr<kernels::Weight>& out,
+                    bool multiplied = true) {
     const kernels::DTypeTraits* traits = kernels::FindDType(tensor->ggml_type);
     if (traits == nullptr) {
       return absl::UnimplementedError(
@@ -25,7 +26,8 @@ class Loader {
                                                .dtype = traits->dtype,
                                                .rows = tensor->ne[1],
                                                .cols = tensor->ne[0],
-                                               .bytes = tensor->bytes}));
+                                               .bytes = tensor->bytes,
+                                               .multiplied = multiplied}));
     resident_bytes_ += out->resident_bytes();
     return absl::OkStatus();
   }
@@ -76,7 +78,7 @@ absl::StatusOr<ModelWeights> LoadWeights(const model::GgufFile& file,
   ASSIGN_OR_RETURN(const model::ModelTensors tensors, model::FindTensors(file, config));
   Loader load(backend);
   ModelWeights weights;
-  RETURN_IF_ERROR(load.Load(tensors.token_embd, weights.token_embd));
+  RETURN_IF_ERROR(load.Load(tensors.token_embd, weights.token_embd, config.tied_embeddings));
   if (!config.tied_embeddings) RETURN_IF_ERROR(load.Load(tensors.output, weights.output_own));
   RETURN_IF_ERROR(load.Load(tensors.output_norm, weights.output_norm));
   RETURN_IF_ERROR(load.Load(tensors.rope_freqs, weights.rope_freqs));
