@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "collector/store/row_verdict.h"
 #include "proto/checkpoint/name.h"
 
 namespace parity::compare {
@@ -36,11 +37,6 @@ std::string Where(const v1::ComparisonRow& row) {
 
 }  // namespace
 
-bool IsMeasured(v1::RowVerdict verdict) {
-  return verdict == v1::ROW_VERDICT_MATCH || verdict == v1::ROW_VERDICT_DRIFT ||
-         verdict == v1::ROW_VERDICT_DIVERGED || verdict == v1::ROW_VERDICT_INVALID;
-}
-
 void SummaryBuilder::Add(const v1::ComparisonRow& row, int32_t checkpoint) {
   switch (row.verdict()) {
     case v1::ROW_VERDICT_MATCH:
@@ -62,7 +58,7 @@ void SummaryBuilder::Add(const v1::ComparisonRow& row, int32_t checkpoint) {
       summary_.set_unmeasured(summary_.unmeasured() + 1);
       break;
   }
-  if (!IsMeasured(row.verdict())) return;
+  if (!store::IsMeasured(row.verdict())) return;
   identical_ += row.bit_identical();
   const bool bad =
       row.verdict() == v1::ROW_VERDICT_DIVERGED || row.verdict() == v1::ROW_VERDICT_INVALID;

@@ -50,9 +50,6 @@ class SummaryBuilder {
   int64_t identical_ = 0;
 };
 
-// Whether the row's two sides were compared.
-bool IsMeasured(v1::RowVerdict verdict);
-
 }  // namespace parity::compare
 
 #endif  // PARITY_COLLECTOR_COMPARE_SUMMARY_H_

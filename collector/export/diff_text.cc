@@ -3,27 +3,16 @@
 #include <cstdint>
 
 #include "absl/strings/strip.h"
+#include "collector/store/row_verdict.h"
 #include "proto/checkpoint/name.h"
 
 namespace parity::exporter {
 namespace {
 
-bool IsMeasured(const v1::ComparisonRow& row) {
-  switch (row.verdict()) {
-    case v1::ROW_VERDICT_MATCH:
-    case v1::ROW_VERDICT_DRIFT:
-    case v1::ROW_VERDICT_DIVERGED:
-    case v1::ROW_VERDICT_INVALID:
-      return true;
-    default:
-      return false;
-  }
-}
-
 // Visits every metric in the order of the columns. `present` tells whether the row has it.
 template <typename Number, typename Int, typename Bool>
 void VisitMetrics(const v1::ComparisonRow& row, Number number, Int integer, Bool boolean) {
-  const bool m = IsMeasured(row), g = row.has_kl_divergence();
+  const bool m = store::IsMeasured(row.verdict()), g = row.has_kl_divergence();
   integer("elements", row.elements(), m);
   number("max_abs", row.max_abs(), m);
   integer("max_abs_index", row.max_abs_index(), m);

@@ -52,16 +52,12 @@ class CheckpointIndex {
   size_t next_ = 0;
 };
 
-absl::Status CheckRow(const TensorRow& row) {
+bool IsSound(const TensorRow& row) {
   const int element_bytes = tensor::ElementBytes(row.dtype);
-  const bool sound = row.position >= 0 && row.checkpoint >= 0 && element_bytes > 0 &&
-                     row.stored_elements >= 0 && row.stored_elements <= row.elements &&
-                     row.bytes >= 0 && row.bytes <= tensor::kMaxTensorBytes && row.offset >= 0 &&
-                     row.bytes == row.stored_elements * element_bytes;
-  if (sound) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(
-      "a tensor row at position ", row.position, " contradicts itself (dtype ", row.dtype, ", ",
-      row.stored_elements, " of ", row.elements, " elements in ", row.bytes, " bytes)"));
+  return row.position >= 0 && row.checkpoint >= 0 && element_bytes > 0 &&
+         row.stored_elements >= 0 && row.stored_elements <= row.elements && row.bytes >= 0 &&
+         row.bytes <= tensor::kMaxTensorBytes && row.offset >= 0 &&
+         row.bytes == row.stored_elements * element_bytes;
 }
 
 void ReadStatistics(const ScannedRow& columns, TensorRow& row) {
@@ -109,6 +105,21 @@ absl::StatusOr<int32_t> CaptureReader::InternShape(absl::string_view text, int32
   return static_cast<int32_t>(shapes_.size() - 1);
 }
 
+absl::Status CaptureReader::Damaged(const TensorRow& row, absl::string_view what) const {
+  const bool known = row.checkpoint >= 0;
+  return absl::DataLossError(
+      absl::StrCat(database_->path(), ": run \"", run(), "\", team \"", capture().team(), "\", ",
+                   known ? checkpoints()[row.checkpoint].name : "an unknown checkpoint",
+                   " at position ", row.position, ": ", what));
+}
+
+absl::Status CaptureReader::CheckRow(const TensorRow& row) const {
+  if (IsSound(row)) return absl::OkStatus();
+  return Damaged(row,
+                 absl::StrCat("the row contradicts itself (dtype ", row.dtype, ", ", row.elements,
+                              " elements, ", row.bytes, " bytes at ", row.offset, ")"));
+}
+
 absl::Status CaptureReader::ReadRow(const ScannedRow& columns, const RowFilter& filter,
                                     TensorRow& row) {
   row.position = static_cast<int32_t>(columns.Int(0));
@@ -126,8 +137,9 @@ absl::Status CaptureReader::ReadRow(const ScannedRow& columns, const RowFilter& 
   if (filter.columns == RowFilter::Columns::kAll) ReadStatistics(columns, row);
   RETURN_IF_ERROR(CheckRow(row));
   int32_t& last_shape = last_shapes_[row.checkpoint];
-  ASSIGN_OR_RETURN(row.shape, InternShape(columns.Text(8), last_shape));
-  last_shape = row.shape;
+  const absl::StatusOr<int32_t> shape = InternShape(columns.Text(8), last_shape);
+  if (!shape.ok()) return Damaged(row, shape.status().message());
+  row.shape = last_shape = *shape;
   return absl::OkStatus();
 }
 

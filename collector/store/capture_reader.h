@@ -91,6 +91,9 @@ class CaptureReader {
  private:
   // The prepared query for these columns.
   absl::StatusOr<RowScan*> ScanOf(RowFilter::Columns wanted);
+  // DATA_LOSS naming the row.
+  absl::Status Damaged(const TensorRow& row, absl::string_view what) const;
+  absl::Status CheckRow(const TensorRow& row) const;
   absl::StatusOr<int32_t> InternShape(absl::string_view text, int32_t guess);
   // Fills all but the checkpoint, which is known.
   absl::Status ReadRow(const ScannedRow& columns, const RowFilter& filter, TensorRow& row);

@@ -7,6 +7,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "collector/store/provenance_json.h"
+#include "collector/store/row_verdict.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::store {
@@ -20,14 +21,9 @@ std::string VerdictText(v1::RowVerdict verdict) {
   return std::string(absl::StripPrefix(v1::RowVerdict_Name(verdict), "ROW_VERDICT_"));
 }
 
-bool IsMeasured(const v1::ComparisonRow& row) {
-  return row.verdict() != v1::ROW_VERDICT_UNMEASURED &&
-         row.verdict() != v1::ROW_VERDICT_NOT_COMPARABLE;
-}
-
 // Columns 7 to 22: NULL where nothing was measured, so that no average takes them for zeros.
 void BindMetrics(Statement& insert, const v1::ComparisonRow& row) {
-  if (!IsMeasured(row)) {
+  if (!IsMeasured(row.verdict())) {
     for (int index = 7; index <= 22; ++index) insert.BindNull(index);
     return;
   }

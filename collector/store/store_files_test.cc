@@ -248,7 +248,8 @@ TEST(StoreFilesTest, ADamagedFileIsDataLossNotACrash) {
   }
   Query(path,
         "UPDATE tensors SET blob_offset = 1 << 40 WHERE position = 0;"
-        "UPDATE tensors SET bytes = 12 WHERE position = 1");
+        "UPDATE tensors SET bytes = 12 WHERE position = 1;"
+        "UPDATE tensors SET shape = '[8' WHERE position = 2");
   auto store = CaptureStore::Open(path, OpenMode::kReadOnly);
   ASSERT_TRUE(store.ok());
   const auto reader = (*store)->OpenCapture("run", "team");
@@ -257,7 +258,13 @@ TEST(StoreFilesTest, ADamagedFileIsDataLossNotACrash) {
   const auto rows = (*reader)->ReadTensors(filter);
   ASSERT_TRUE(rows.ok()) << rows.status();
   EXPECT_TRUE(absl::IsDataLoss((*reader)->ReadData((*rows)[0]).status()));
-  EXPECT_TRUE(absl::IsDataLoss((*reader)->ReadTensors().status()));
+  const std::string place = path + ": run \"run\", team \"team\", embed at position ";
+  EXPECT_EQ((*reader)->ReadTensors().status(),
+            absl::DataLossError(place + "1: the row contradicts itself (dtype 1, 8 elements, 12 "
+                                        "bytes at 0)"));
+  filter.first_position = filter.last_position = 2;
+  EXPECT_EQ((*reader)->ReadTensors(filter).status(),
+            absl::DataLossError(place + "2: shape \"[8\", expected a list such as [1,151936]"));
 }
 
 }  // namespace
