@@ -12,7 +12,7 @@ bool ParsePosition(absl::string_view text, int32_t* position) {
   return absl::SimpleAtoi(text, position) && *position >= 0;
 }
 
-// A year: what a clock's nanoseconds still hold.
+// A year: longer than any call takes, and far from where a clock's nanoseconds overflow.
 constexpr double kMostSeconds = 366.0 * 24 * 3600;
 
 std::string CheckSeconds(const std::string& text) {

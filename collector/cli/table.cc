@@ -105,7 +105,7 @@ Table::Layout Table::FitColumns(int width) const {
     total += widest + kGap;
   }
   const auto drop_rank = [this](size_t a, size_t b) { return columns_[a].drop < columns_[b].drop; };
-  while (width > 0 && total > width) {
+  while (width > 0 && total > width && layout.columns.size() > 1) {
     const auto next = std::max_element(layout.columns.begin(), layout.columns.end(), drop_rank);
     if (columns_[*next].drop == 0) break;
     total -= widths[*next] + kGap;

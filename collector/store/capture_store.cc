@@ -18,6 +18,9 @@ namespace parity::store {
 namespace {
 
 constexpr size_t kMaxNameBytes = 128;
+// Every answer about a run holds them, and a message has 20 MiB for a hundred runs.
+constexpr size_t kMaxNoteBytes = 64 << 10;
+constexpr size_t kMaxProvenanceBytes = 64 << 10;
 
 absl::Status CheckName(absl::string_view what, absl::string_view name, absl::string_view also) {
   const bool allowed = std::all_of(name.begin(), name.end(), [&](char c) {
@@ -29,6 +32,12 @@ absl::Status CheckName(absl::string_view what, absl::string_view name, absl::str
   return absl::InvalidArgumentError(
       absl::StrCat(what, " name of ", name.size(), " bytes: expected 1 to ", kMaxNameBytes,
                    " of letters, digits, \"._-\"", also.empty() ? "" : ", spaces and \"+\""));
+}
+
+absl::Status CheckSize(absl::string_view what, size_t bytes, size_t most) {
+  if (bytes <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("a ", what, " of ", bytes, " bytes, at most ", most, " are taken"));
 }
 
 absl::StatusOr<std::pair<std::vector<CheckpointInfo>, std::vector<int64_t>>> ReadCheckpoints(
@@ -129,6 +138,8 @@ absl::StatusOr<BegunCapture> CaptureStore::BeginCapture(absl::string_view run,
   RETURN_IF_ERROR(RequireWriter());
   RETURN_IF_ERROR(CheckRunName(run));
   RETURN_IF_ERROR(CheckTeamName(team));
+  RETURN_IF_ERROR(CheckSize("note", note.size(), kMaxNoteBytes));
+  RETURN_IF_ERROR(CheckSize("provenance", provenance.ByteSizeLong(), kMaxProvenanceBytes));
   const NewCapture capture = {std::string(run), std::string(team), provenance, std::string(note)};
   BegunCapture begun;
   RETURN_IF_ERROR(

@@ -75,7 +75,7 @@ class CaptureStore {
   // --- Writing a capture frame by frame ---
 
   // Creates the run when new; opens an unsealed capture again (another provenance:
-  // FAILED_PRECONDITION).
+  // FAILED_PRECONDITION). INVALID_ARGUMENT: a name, or a note or provenance over 64 KiB.
   absl::StatusOr<BegunCapture> BeginCapture(absl::string_view run, absl::string_view team,
                                             const v1::Provenance& provenance,
                                             absl::string_view note);

@@ -251,6 +251,19 @@ TEST_F(CaptureStoreTest, AReaderOfADeletedCaptureIsToldSo) {
   EXPECT_TRUE(absl::IsAborted((*reader)->ReadData((*rows)[0]).status()));
 }
 
+TEST_F(CaptureStoreTest, WhatEveryAnswerHoldsIsBounded) {
+  const std::string most((64 << 10), 'n');
+  EXPECT_TRUE(store_->BeginCapture("run", "team", v1::Provenance(), most).ok());
+  const absl::Status note =
+      store_->BeginCapture("other", "team", v1::Provenance(), most + "n").status();
+  EXPECT_TRUE(absl::IsInvalidArgument(note)) << note;
+  v1::Provenance provenance;
+  (*provenance.mutable_extra())["key"] = most;
+  const absl::Status large = store_->BeginCapture("other", "team", provenance, "").status();
+  EXPECT_TRUE(absl::IsInvalidArgument(large)) << large;
+  EXPECT_TRUE(absl::IsNotFound(store_->GetRun("other").status())) << "nothing was made";
+}
+
 TEST_F(CaptureStoreTest, NamesAreChecked) {
   for (const char* run : {"", "a b", "a/b", "caf\xc3\xa9"}) {
     EXPECT_TRUE(
