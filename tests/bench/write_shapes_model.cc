@@ -56,7 +56,7 @@ std::map<std::string, TinyModelOptions> KnownShapes() {
   seven.more_bits = DType::kQ6_K;
   // The same in small, to try a benchmark with.
   TinyModelOptions tiny = seven;
-  tiny.layers = 2;
+  tiny.layers = 1;
   tiny.width = 64;
   tiny.heads = 2;
   tiny.kv_heads = 1;

@@ -76,20 +76,18 @@ std::vector<int32_t> Prompt(int tokens, int index, int32_t vocabulary) {
   return prompt;
 }
 
-int32_t Likeliest(const std::vector<float>& logits) {
-  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
 // Seconds of a prompt's prefill until its first token is chosen.
 absl::StatusOr<double> FirstToken(Engine& engine, int tokens) {
   const std::vector<int32_t> prompt = Prompt(tokens, 0, engine.info().vocabulary);
   std::vector<float> logits(engine.info().vocabulary);
   ASSIGN_OR_RETURN(const auto session, engine.NewSession(tokens + 1));
+  engine::TopLogits top;
   const auto start = Clock::now();
-  RETURN_IF_ERROR(session->Forward(prompt, {.prefill = true}, nullptr, absl::MakeSpan(logits)));
-  volatile int32_t chosen = Likeliest(logits);
-  static_cast<void>(chosen);
-  return SecondsSince(start);
+  RETURN_IF_ERROR(
+      session->ForwardTop(prompt, {.prefill = true}, nullptr, absl::MakeSpan(logits), 1, top));
+  const double seconds = SecondsSince(start);
+  if (top.values.empty()) return absl::InternalError("no token can be chosen");
+  return seconds;
 }
 
 // Tokens a second of `sequences` sequences together, after their prompts. Ids are given and logits

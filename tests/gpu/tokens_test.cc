@@ -107,32 +107,27 @@ void ExpectTheSameTokens(std::unique_ptr<kernels::Backend> backend, const TinyMo
   }
 }
 
-std::vector<TinyModelOptions> Families() {
-  std::vector<TinyModelOptions> families;
-  for (const char* family : {"llama", "qwen2", "qwen3", "gemma3"}) {
-    families.push_back({.architecture = family, .vocabulary = 321, .window_pattern = 2});
-    families.back().matrices = families.back().embedding = kernels::DType::kQ8_0;
-  }
-  return families;
+TinyModelOptions Family(const std::string& architecture) {
+  TinyModelOptions options = {.architecture = architecture, .vocabulary = 321, .window_pattern = 2};
+  options.matrices = options.embedding = kernels::DType::kQ8_0;
+  return options;
 }
 
 TEST(TokensTest, TheCpuEnginesLargestLogitsDecideAsItsRowsDo) {
-  for (const TinyModelOptions& options : Families()) {
+  for (const char* const family : {"llama", "qwen2", "qwen3", "gemma3"}) {
     for (const int threads : {1, 3}) {
       ASSERT_OK_AND_ASSIGN(auto backend, kernels::CpuBackend::Create({.threads = threads}));
-      ExpectTheSameTokens(std::move(backend), options, 0);
+      ExpectTheSameTokens(std::move(backend), Family(family), 0);
     }
   }
 }
 
 TEST(TokensTest, TheCardsLargestLogitsDecideAsItsRowsDo) {
-  for (const TinyModelOptions& options : Families()) {
-    auto card = OpenCard({});
-    if (!card.ok()) GTEST_SKIP() << card.status().message();
-    // Sums of exponentials of another order, within 6e-6 each, and a float's rounding of values
-    // below 16.
-    ExpectTheSameTokens(*std::move(card), options, 2 * 6e-6 + 16 * 0x1p-24);
-  }
+  auto card = OpenCard({});
+  if (!card.ok()) GTEST_SKIP() << card.status().message();
+  // Sums of exponentials of another order, within 6e-6 each, and a float's rounding of values below
+  // 16.
+  ExpectTheSameTokens(*std::move(card), Family("qwen2"), 2 * 6e-6 + 16 * 0x1p-24);
 }
 
 }  // namespace
