@@ -130,6 +130,27 @@ TEST(RepeatedStepTest, AStepIsRecordedWhenItComesAgainAndThenReplayed) {
   EXPECT_EQ(cuda.device->replays(), 7);
 }
 
+// What is read of the logits is no part of the recording: a row, or a few of its values.
+TEST(RepeatedStepTest, WhereTheLargestLogitsDecideTheRowStaysOnTheDevice) {
+  Emulated cuda(Models()[0], Numerics::kNative, 1 << 30);
+  ASSERT_OK(cuda.engine);
+  ASSERT_OK_AND_ASSIGN(const auto session, (*cuda.engine)->NewSession(kContext));
+  for (int i = 0; i < 3; ++i) cuda.Feed(*session, 1);
+  ASSERT_EQ(cuda.device->recordings(), 1);
+  const int64_t before = cuda.device->downloaded();
+  cuda.Feed(*session, 1);
+  EXPECT_EQ(cuda.device->downloaded() - before, 321 * sizeof(float));
+  engine::TopLogits top;
+  ASSERT_OK(session->ForwardTop({7}, {}, nullptr, absl::MakeSpan(cuda.logits), 40, top));
+  // A key each, and the sum of a row that is a single slice.
+  EXPECT_EQ(
+      cuda.device->downloaded() - before,
+      321 * sizeof(float) + 40 * sizeof(kernels::cuda::TopKey) + sizeof(kernels::cuda::SliceSum));
+  EXPECT_EQ(top.values.size(), 40u);
+  EXPECT_EQ(cuda.device->recordings(), 1);
+  EXPECT_EQ(cuda.device->replays(), 4);
+}
+
 TEST(RepeatedStepTest, ALongerContextIsAnotherRecording) {
   Emulated cuda(Models()[1], Numerics::kNative, 1 << 30);
   ASSERT_OK(cuda.engine);
