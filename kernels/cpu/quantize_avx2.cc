@@ -35,9 +35,10 @@ float RoundedToHalf(float x) {
 [[gnu::always_inline]] inline __m256i QuantizedBytes(const __m256 (&v)[4], float inverse) {
   const __m256 factor = _mm256_set1_ps(inverse);
   __m256i q[4];
+#pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
     // Out of range becomes INT_MIN, which the packing below saturates.
-    q[i] = _mm256_cvtps_epi32(_mm256_round_ps(_mm256_mul_ps(v[i], factor), kNearest));
+    q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], factor));
   }
   const __m256i bytes =
       _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
@@ -55,6 +56,7 @@ __m256i SumsOfFour(__m256i bytes) {
 void QuantizeBlock(const float* x, ActivationQuantization quantization, ActivationBlock* out) {
   __m256 v[4];
   __m256i magnitude = _mm256_setzero_si256();
+#pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
     v[i] = _mm256_loadu_ps(x + 8 * i);
     magnitude = _mm256_max_epi32(magnitude, MagnitudeBits(v[i]));
@@ -91,6 +93,7 @@ void QuantizeSuperBlock(const float* x, ActivationQuantization quantization,
   const ActivationScale scale = SuperScaleOf(LargestOf(x), quantization);
   for (int u = 0; u < 8; ++u) {
     __m256 v[4];
+#pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) v[i] = _mm256_loadu_ps(x + 32 * u + 8 * i);
     const __m256i bytes =
         scale.inverse == 0.0f ? _mm256_setzero_si256() : QuantizedBytes(v, scale.inverse);
