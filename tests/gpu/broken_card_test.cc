@@ -155,7 +155,7 @@ TEST(BrokenCardTest, EveryStreamHearsOfItAndTheProcessEnds) {
     EXPECT_EQ(ending.finished.reason(), v1::FINISH_REASON_ERROR);
     EXPECT_THAT(ending.finished.message(),
                 AllOf(HasSubstr("a planted fault"),
-                      HasSubstr("kernels since the last wait: EmbedRows to Int8Product")));
+                      HasSubstr("kernels since the last wait: EmbedRows to TopK")));
   }
   ASSERT_FALSE(health.empty());
   EXPECT_EQ(health.front(), 1);
