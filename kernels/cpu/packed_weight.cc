@@ -77,7 +77,7 @@ absl::StatusOr<std::unique_ptr<PackedWeight>> PackWeight(const WeightSource& sou
   std::unique_ptr<PackedWeight> weight(new PackedWeight(source, *layout));
   if (!source.multiplied) return weight;
   weight->bytes_ = weight->groups() * weight->group_bytes();
-  WeightMemory own;
+  WeightMemory own(/*piece_bytes=*/0);
   weight->data_ = (memory == nullptr ? own : *memory).Allocate(weight->bytes_);
   if (weight->data_ == nullptr) {
     return absl::ResourceExhaustedError(

@@ -12,8 +12,6 @@ namespace {
 
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kHugePage = int64_t{2} << 20;  // bytes, x86-64
-// Address space only: what no weight lies in is never touched, but for the rest of a huge page.
-constexpr int64_t kPiece = 16 * kHugePage;
 
 int64_t RoundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -21,10 +19,10 @@ int64_t RoundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; 
 
 std::shared_ptr<uint8_t> WeightMemory::Allocate(int64_t bytes) {
   CHECK_GE(bytes, 1);
-  if (bytes > std::numeric_limits<int64_t>::max() - kPiece) return nullptr;
+  if (bytes > std::numeric_limits<int64_t>::max() - 2 * kHugePage) return nullptr;
   const int64_t size = RoundUp(bytes, kAlignment);
   if (size > left_) {
-    const int64_t piece_bytes = std::max(kPiece, RoundUp(size, kHugePage));
+    const int64_t piece_bytes = RoundUp(std::max(size, piece_bytes_), kHugePage);
     void* memory = nullptr;
     if (posix_memalign(&memory, kHugePage, piece_bytes) != 0) return nullptr;
     madvise(memory, piece_bytes, MADV_HUGEPAGE);  // only advice

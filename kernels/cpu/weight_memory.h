@@ -14,11 +14,16 @@ namespace parity::kernels {
 // Threading: one caller at a time. What was allocated outlives this object.
 class WeightMemory {
  public:
+  // `piece_bytes` of address space a piece, or as many as a weight needs. What no weight lies in is
+  // never touched, but for the rest of a huge page.
+  explicit WeightMemory(int64_t piece_bytes = int64_t{32} << 20) : piece_bytes_(piece_bytes) {}
+
   // 64-byte aligned, not initialised; null when there is none. A piece goes back when the last of
   // what lies in it does. REQUIRES: bytes >= 1.
   std::shared_ptr<uint8_t> Allocate(int64_t bytes);
 
  private:
+  const int64_t piece_bytes_;
   std::shared_ptr<uint8_t> piece_;
   uint8_t* next_ = nullptr;  // what is left of it
   int64_t left_ = 0;         // bytes
