@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
 
 namespace parity::kernels {
@@ -19,14 +18,18 @@ int64_t RoundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; 
 
 std::shared_ptr<uint8_t> WeightMemory::Allocate(int64_t bytes) {
   CHECK_GE(bytes, 1);
-  if (bytes > std::numeric_limits<int64_t>::max() - 2 * kHugePage) return nullptr;
+  if (bytes > std::numeric_limits<int64_t>::max() - 3 * kHugePage) return nullptr;
   const int64_t size = RoundUp(bytes, kAlignment);
   if (size > left_) {
     const int64_t piece_bytes = RoundUp(std::max(size, piece_bytes_), kHugePage);
-    void* memory = nullptr;
-    if (posix_memalign(&memory, kHugePage, piece_bytes) != 0) return nullptr;
-    madvise(memory, piece_bytes, MADV_HUGEPAGE);  // only advice
-    piece_.reset(static_cast<uint8_t*>(memory), std::free);
+    const int64_t mapped_bytes = piece_bytes + kHugePage;  // for the alignment
+    void* const mapped =
+        mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) return nullptr;
+    const auto address = static_cast<int64_t>(reinterpret_cast<uintptr_t>(mapped));
+    piece_.reset(static_cast<uint8_t*>(mapped) + (RoundUp(address, kHugePage) - address),
+                 [mapped, mapped_bytes](uint8_t*) { munmap(mapped, mapped_bytes); });
+    madvise(piece_.get(), piece_bytes, MADV_HUGEPAGE);  // only advice
     left_ = piece_bytes;
     next_ = piece_.get();
   }

@@ -18,7 +18,7 @@ class WeightMemory {
   // never touched, but for the rest of a huge page.
   explicit WeightMemory(int64_t piece_bytes = int64_t{32} << 20) : piece_bytes_(piece_bytes) {}
 
-  // 64-byte aligned, not initialised; null when there is none. A piece goes back when the last of
+  // 64-byte aligned zeros; null when there is none. A piece goes back when the last of
   // what lies in it does. REQUIRES: bytes >= 1.
   std::shared_ptr<uint8_t> Allocate(int64_t bytes);
 
