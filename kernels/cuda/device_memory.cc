@@ -98,7 +98,7 @@ absl::StatusOr<std::unique_ptr<DeviceVector>> DeviceVector::Load(Device& device,
                                                                  absl::Span<const float> values) {
   const int64_t bytes = static_cast<int64_t>(values.size() * sizeof(float));
   ASSIGN_OR_RETURN(Block block, Block::Allocate(device, bytes));
-  device.Upload(values.data(), bytes, block.as<void>());
+  if (bytes > 0) device.Upload(values.data(), bytes, block.as<void>());
   return std::unique_ptr<DeviceVector>(
       new DeviceVector(std::move(block), static_cast<int64_t>(values.size())));
 }
