@@ -83,8 +83,8 @@ TEST(ThreadPoolTest, ACallerThatSleepsOverALatePieceIsWoken) {
 }
 
 // A helper that goes to sleep while it is being woken must hear of the next job, or of the end: a
-// pool that forgets one hangs in its destructor. A wake-up that had that hole hung in one of three
-// runs of 20 s of this, so a pass says little and a hang says all.
+// pool that forgets one hangs in its destructor. A wake-up that had that hole hung in two of four
+// runs of 20 s of the like, so a pass says little and a hang says all.
 TEST(ThreadPoolTest, AHelperThatFallsAsleepMeanwhileIsNotForgotten) {
   std::minstd_rand random(1);
   const auto now = [] { return std::chrono::steady_clock::now(); };
