@@ -34,23 +34,24 @@ struct Settings {
 using bench::Median;
 using Clock = std::chrono::steady_clock;
 
-// One sequence: its own prompt, then greedy decoding that starts when everybody has fed his prompt.
+// One sequence: its own prompt, then greedy decoding as Generate does it, which starts when
+// everybody has fed his prompt.
 absl::Status Decode(engine::Engine& engine, const Settings& settings, int index,
                     std::barrier<>& prompts_fed, Clock::time_point& start) {
   const int capacity = settings.prompt_tokens + settings.decode_tokens;
   std::vector<int32_t> prompt(settings.prompt_tokens);
   for (size_t i = 0; i < prompt.size(); ++i) prompt[i] = 100 + (index * 31 + i * 7919) % 10000;
-  std::vector<float> logits(engine.info().vocabulary);
+  engine::TopLogits top;
   auto session = engine.NewSession(capacity);
   const absl::Status fed =
-      session.ok() ? (*session)->Forward(prompt, {.prefill = true}, nullptr, absl::MakeSpan(logits))
+      session.ok() ? (*session)->ForwardTop(prompt, {.prefill = true}, nullptr, {}, 1, top)
                    : session.status();
   prompts_fed.arrive_and_wait();
   RETURN_IF_ERROR(fed);
   start = Clock::now();
   for (int i = 0; i < settings.decode_tokens; ++i) {
-    const int32_t next = std::max_element(logits.begin(), logits.end()) - logits.begin();
-    RETURN_IF_ERROR((*session)->Forward({next}, {}, nullptr, absl::MakeSpan(logits)));
+    if (top.values.empty()) return absl::InternalError("no logit is a number");
+    RETURN_IF_ERROR((*session)->ForwardTop({top.values[0].id}, {}, nullptr, {}, 1, top));
   }
   return absl::OkStatus();
 }
