@@ -17,6 +17,15 @@ constexpr int64_t kTileQueries = 6;
 constexpr int64_t kSplitPositions = 256;
 // Key blocks of one piece of a split row: 128 positions.
 constexpr int64_t kBlocksPerPiece = 8;
+// Of a head's keys, and of its values, the part that is asked for before it is read. Few positions
+// are no stream that the hardware would see coming, and the weights drive them out of the caches
+// with every token.
+constexpr int64_t kAheadBytes = 8 << 10;
+
+void ReadAhead(const void* from, int64_t bytes) {
+  const char* at = static_cast<const char*>(from);
+  for (int64_t i = 0; i < std::min(bytes, kAheadBytes); i += 64) __builtin_prefetch(at + i);
+}
 
 // Consecutive rows of one sequence.
 struct Tile {
@@ -69,8 +78,13 @@ class Attender {
       return;
     }
     pool.Run(tasks, [&](int64_t begin, int64_t end, int thread) {
+      ReadKeysAhead(tiles[begin / spec_.kv_heads], begin % spec_.kv_heads);
       for (int64_t task = begin; task < end; ++task) {
-        Whole(tiles[task / spec_.kv_heads], task % spec_.kv_heads, scratch[thread]);
+        const Tile& tile = tiles[task / spec_.kv_heads];
+        Whole(tile, task % spec_.kv_heads, scratch[thread], [&] {
+          const int64_t next = std::min(task + 1, tasks - 1);
+          ReadKeysAhead(tiles[next / spec_.kv_heads], next % spec_.kv_heads);
+        });
       }
     });
   }
@@ -188,12 +202,37 @@ class Attender {
     return {begin / kKeyBlock, (end + kKeyBlock - 1) / kKeyBlock};
   }
 
-  // All of one tile for one key/value head, on one thread.
-  void Whole(const Tile& tile, int64_t head, std::vector<double>& scratch) {
+  // Positions [first, second) of a tile's first row: those of its other rows follow.
+  std::pair<int64_t, int64_t> Seen(const Tile& tile) const {
+    const int64_t end = int64_t{places_[tile.first_row].position} + 1;
+    const int64_t begin = spec_.window > 0 ? std::max<int64_t>(0, end - spec_.window) : 0;
+    return {begin / kKeyBlock * kKeyBlock, end};
+  }
+
+  void ReadKeysAhead(const Tile& tile, int64_t head) const {
+    const auto [begin, end] = Seen(tile);
+    const int64_t each = spec_.head_size * sizeof(E);
+    ReadAhead(tile.cache->template keys<E>(spec_.layer, head) + begin * spec_.head_size,
+              (end - begin) * each);
+  }
+
+  void ReadValuesAhead(const Tile& tile, int64_t head) const {
+    const auto [begin, end] = Seen(tile);
+    const int64_t stride = tile.cache->value_stride();
+    ReadAhead(tile.cache->template values<E>(spec_.layer, head) + begin * stride,
+              (end - begin) * stride * static_cast<int64_t>(sizeof(E)));
+  }
+
+  // All of one tile for one key/value head, on one thread. `before_sums` is called when the keys
+  // have been read.
+  template <typename Before>
+  void Whole(const Tile& tile, int64_t head, std::vector<double>& scratch, Before before_sums) {
     const Queries queries = Prepare(tile, head * group_, group_, scratch);
     const auto [first, last] = Blocks(queries);
+    ReadValuesAhead(tile, head);
     Score(queries, *tile.cache, head, first, last);
     for (const Query<S>& query : queries) Softmax(query);
+    before_sums();
     Sum(queries, *tile.cache, head, 0, tile.cache->value_stride());
     for (const Query<S>& query : queries) Finish(query);
   }
