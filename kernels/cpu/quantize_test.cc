@@ -113,7 +113,7 @@ TEST(QuantizeTest, AValueThatIsNotFinitePoisonsItsBlockOnly) {
 
 TEST(QuantizeTest, PathsGiveTheSameBits) {
   if (!Supported(SimdPath::kAvx2)) GTEST_SKIP() << "this machine has no AVX2";
-  for (int64_t cols : {32, 64, 576, 1536, 1, 31, 33, 100}) {
+  for (int64_t cols : {32, 64, 256, 480, 576, 1536, 1, 31, 33, 100}) {
     std::vector<float> x = Values(cols, static_cast<int>(cols));
     if (cols == 576) x[100] = std::numeric_limits<float>::quiet_NaN();
     if (cols == 576) x[200] = -std::numeric_limits<float>::infinity();
