@@ -46,6 +46,12 @@ std::vector<Tile> MakeTiles(absl::Span<const RowPlace> places, int64_t rows_per_
   return tiles;
 }
 
+// A key/value head of a tile.
+struct Task {
+  const Tile& tile;
+  int64_t head;
+};
+
 // One query head of one row, and where its working values lie.
 template <typename S>
 struct Query {
@@ -77,14 +83,14 @@ class Attender {
       Split(tiles[0], pool, scratch[0]);
       return;
     }
+    const auto at = [&](int64_t task) {
+      return Task{tiles[task / spec_.kv_heads], task % spec_.kv_heads};
+    };
     pool.Run(tasks, [&](int64_t begin, int64_t end, int thread) {
-      ReadKeysAhead(tiles[begin / spec_.kv_heads], begin % spec_.kv_heads);
+      ReadKeysAhead(at(begin));
+      ReadValuesAhead(at(begin));
       for (int64_t task = begin; task < end; ++task) {
-        const Tile& tile = tiles[task / spec_.kv_heads];
-        Whole(tile, task % spec_.kv_heads, scratch[thread], [&] {
-          const int64_t next = std::min(task + 1, tasks - 1);
-          ReadKeysAhead(tiles[next / spec_.kv_heads], next % spec_.kv_heads);
-        });
+        Whole(at(task), at(std::min(task + 1, tasks - 1)), scratch[thread]);
       }
     });
   }
@@ -209,30 +215,29 @@ class Attender {
     return {begin / kKeyBlock * kKeyBlock, end};
   }
 
-  void ReadKeysAhead(const Tile& tile, int64_t head) const {
-    const auto [begin, end] = Seen(tile);
+  void ReadKeysAhead(const Task& task) const {
+    const auto [begin, end] = Seen(task.tile);
     const int64_t each = spec_.head_size * sizeof(E);
-    ReadAhead(tile.cache->template keys<E>(spec_.layer, head) + begin * spec_.head_size,
+    ReadAhead(task.tile.cache->template keys<E>(spec_.layer, task.head) + begin * spec_.head_size,
               (end - begin) * each);
   }
 
-  void ReadValuesAhead(const Tile& tile, int64_t head) const {
-    const auto [begin, end] = Seen(tile);
-    const int64_t stride = tile.cache->value_stride();
-    ReadAhead(tile.cache->template values<E>(spec_.layer, head) + begin * stride,
+  void ReadValuesAhead(const Task& task) const {
+    const auto [begin, end] = Seen(task.tile);
+    const int64_t stride = task.tile.cache->value_stride();
+    ReadAhead(task.tile.cache->template values<E>(spec_.layer, task.head) + begin * stride,
               (end - begin) * stride * static_cast<int64_t>(sizeof(E)));
   }
 
-  // All of one tile for one key/value head, on one thread. `before_sums` is called when the keys
-  // have been read.
-  template <typename Before>
-  void Whole(const Tile& tile, int64_t head, std::vector<double>& scratch, Before before_sums) {
+  // All of one task, on one thread. What `next` reads is asked for meanwhile.
+  void Whole(const Task& task, const Task& next, std::vector<double>& scratch) {
+    const auto& [tile, head] = task;
     const Queries queries = Prepare(tile, head * group_, group_, scratch);
     const auto [first, last] = Blocks(queries);
-    ReadValuesAhead(tile, head);
+    ReadKeysAhead(next);
     Score(queries, *tile.cache, head, first, last);
     for (const Query<S>& query : queries) Softmax(query);
-    before_sums();
+    ReadValuesAhead(next);
     Sum(queries, *tile.cache, head, 0, tile.cache->value_stride());
     for (const Query<S>& query : queries) Finish(query);
   }
