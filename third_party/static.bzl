@@ -53,7 +53,7 @@ _ABSL = [
 ]
 
 # Not among them: libunwind (glog's; its archive is no position-independent code), libxxhash (the archive lacks the choice
-# by CPU), simdjson (no archive), libstdc++ (libllama has the shared one).
+# by CPU), simdjson (no archive), libstdc++ (libllama, once opened, has the shared one).
 _ARCHIVES = ["absl_" + name for name in _ABSL] + [
     "address_sorting",
     "cares",

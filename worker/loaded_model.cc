@@ -65,7 +65,8 @@ absl::StatusOr<std::unique_ptr<engine::Engine>> NewEngine(
     }
     return llama::LlamaEngine::Create(flags.path, {.threads = Threads(flags),
                                                    .kv_type = KvTypeOf(flags),
-                                                   .max_step_tokens = flags.step_tokens});
+                                                   .max_step_tokens = flags.step_tokens,
+                                                   .library = flags.llama_library});
   }
   ASSIGN_OR_RETURN(std::unique_ptr<kernels::Backend> backend,
                    NewBackend(flags, std::move(on_broken)));
@@ -108,6 +109,11 @@ void AddModelFlags(CLI::App& app, ModelFlags& flags) {
   app.add_option("--gpu-memory-limit", flags.gpu_memory_limit,
                  "Most memory of the card to take, such as 8GiB (default: all that is free)")
       ->transform(CLI::AsSizeValue(false));
+  app.add_option("--llama-library", flags.llama_library,
+                 "Libllama of --engine llama: the file or its folder, such as "
+                 "\"$(deploy/fetch llama)\" (default: where the build found it, else the user's "
+                 "cache, else the system's)")
+      ->envname("PARITY_LLAMA_LIBRARY");
 }
 
 request::Served LoadedModel::Serve() const {

@@ -27,10 +27,11 @@ struct ModelFlags {
   int32_t step_tokens = 256;     // most tokens of one engine step
   int device = 0;                // engine cuda: as the driver counts cards
   int64_t gpu_memory_limit = 0;  // engine cuda: most bytes of the card; 0: all that is free
+  std::string llama_library;     // engine llama: see LlamaOptions; empty: looked for
 };
 
-// Adds --model, --engine, --numerics, --kv, --threads, --context, --step-tokens, --device and
-// --gpu-memory-limit. `flags` must outlive the app.
+// Adds --model, --engine, --numerics, --kv, --threads, --context, --step-tokens, --device,
+// --gpu-memory-limit and --llama-library. `flags` must outlive the app.
 void AddModelFlags(CLI::App& app, ModelFlags& flags);
 
 struct LoadedModel {

@@ -16,7 +16,8 @@ PARITY = "collector/cli/parity"
 TINY_MODEL = "tests/e2e/write_tiny_model"
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "parity"
 SMOLLM2 = CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf"
-LIBLLAMA = CACHE / "llama" / "lib" / "libllama.so"
+LLAMA = pathlib.Path(os.environ.get("PARITY_LLAMA_DIR") or CACHE / "llama")  # as third_party/llama looks for it
+LIBLLAMA = LLAMA / "lib" / "libllama.so"
 
 
 def run(*arguments, expect=0, env=None, timeout=120, text_in=None):

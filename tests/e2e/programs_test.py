@@ -8,12 +8,13 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import harness
 from harness import COLLECTOR, PARITY, WORKER, place, run, wait_until
 
 # The C and C++ runtime, and what third_party/static.bzl says has no usable archive.
 SHARED = {"libc", "libm", "libpthread", "libdl", "librt", "libstdc++", "libgcc_s", "ld-linux-x86-64", "libunwind", "libxxhash",
           "libasan", "libubsan"}
-LLAMA = re.compile("libllama|libggml.*")
+NO_LIBLLAMA = "no libllama: looked for {}; run deploy/fetch llama, or name its folder with --llama-library"
 
 
 @pytest.mark.parametrize("program", [COLLECTOR, PARITY, WORKER])
@@ -21,8 +22,43 @@ def test_a_program_loads_few_libraries(program):
     table = subprocess.check_output(["readelf", "--dynamic", program], text=True)
     needed = re.findall(r"\(NEEDED\).*\[(.*)\.so[.0-9]*\]", table)
     assert "libc" in needed
-    others = [name for name in needed if name not in SHARED and not (program == WORKER and LLAMA.fullmatch(name))]
-    assert others == []
+    assert [name for name in needed if name not in SHARED] == []
+    assert "RPATH" not in table and "RUNPATH" not in table, table  # a folder of the machine that built it
+
+
+def one_step(here, engine, *flags, expect=0, env=None):
+    return run(WORKER, "run", "--model", here.tiny_model("--type", "F32"), "--tokens", "5,6,7", "--max-tokens", "1",
+               "--engine", engine, *flags, expect=expect, env=env)
+
+
+def opened(done):
+    """What of llama.cpp a process opened that was run with LD_DEBUG=files."""
+    assert "libc.so" in done.stderr
+    return set(re.findall(r"lib(?:llama|ggml)[^ /]*\.so", done.stderr))
+
+
+def test_only_the_llama_engine_looks_for_libllama():
+    with place() as here:
+        env = {"LD_DEBUG": "files"}
+        model = here.tiny_model("--type", "F32")
+        assert opened(one_step(here, "cpu", env=env)) == set()
+        assert opened(run(WORKER, "run", "--help", env=env)) == set()
+        assert opened(run(WORKER, "inspect", model, env=env)) == set()
+        assert opened(run(WORKER, "tokenize", "--model", model, "--text", "a", env=env)) == set()
+        assert "libllama" not in one_step(here, "cpu", "--llama-library", "/nonexistent").stderr
+
+
+@pytest.mark.skipif(not harness.LIBLLAMA.exists(), reason="no libllama: deploy/fetch llama")
+def test_libllama_is_opened_where_the_flag_then_the_environment_say():
+    with place() as here:
+        missing = one_step(here, "llama", "--llama-library", "/nonexistent", expect=2)
+        assert missing.stderr == "parity-worker run: " + NO_LIBLLAMA.format("/nonexistent") + "\n"
+        env = {"PARITY_LLAMA_LIBRARY": "/not/there", "LD_DEBUG": ""}
+        missing = one_step(here, "llama", expect=2, env=env)
+        assert missing.stderr == "parity-worker run: " + NO_LIBLLAMA.format("/not/there") + "\n"
+        env["LD_DEBUG"] = "files"
+        done = one_step(here, "llama", "--llama-library", harness.LLAMA, env=env)
+        assert {"libllama.so", "libggml.so", "libggml-base.so"} <= opened(done)
 
 
 def test_a_collector_is_found_by_name_and_serves_tls():

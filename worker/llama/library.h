@@ -5,11 +5,20 @@
 #include <map>
 #include <string>
 
+#include "absl/status/status.h"
+#include "worker/llama/functions.h"
+
 namespace parity::llama {
 
-// Starts libllama's backends and takes its log over (VLOG(1), nothing on stderr). Idempotent,
-// thread-safe.
-void StartLibrary();
+// Opens libllama (`chosen`: see LibraryPlaces), proves that it is what this program was built for,
+// starts its backends and takes its log over (VLOG(1), nothing on stderr). Thread-safe. A process
+// opens one library, for good: later calls return OK at once when they choose none or the same one,
+// else FAILED_PRECONDITION. An error changes nothing; it is OpenLibraryFile's, FindFunctions's or
+// CheckLayout's.
+absl::Status StartLibrary(const std::string& chosen);
+
+// The functions of the library. REQUIRES: StartLibrary returned OK, here and below.
+const Functions& Library();
 
 // Collects what libllama says at error level on any thread while it lives. Threading: one at a time
 // per thread.

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "llama.h"
 #include "proto/status/status_macros.h"
 #include "worker/engine/engine_info.h"
 #include "worker/engine/ticket_lock.h"
@@ -21,10 +20,10 @@ namespace parity::llama {
 namespace {
 
 struct ModelDeleter {
-  void operator()(llama_model* model) const { llama_model_free(model); }
+  void operator()(llama_model* model) const { Library().llama_model_free(model); }
 };
 struct ContextDeleter {
-  void operator()(llama_context* context) const { llama_free(context); }
+  void operator()(llama_context* context) const { Library().llama_free(context); }
 };
 using ModelPtr = std::unique_ptr<llama_model, ModelDeleter>;
 using ContextPtr = std::unique_ptr<llama_context, ContextDeleter>;
@@ -76,7 +75,7 @@ class LlamaSession : public engine::Session {
     params.abort_callback = [](void* self) { return static_cast<LlamaSession*>(self)->Aborted(); };
     params.abort_callback_data = this;
     max_step_tokens_ = static_cast<int32_t>(params.n_batch);
-    context_.reset(llama_init_from_model(model, params));
+    context_.reset(Library().llama_init_from_model(model, params));
     return context_ != nullptr;
   }
 
@@ -121,7 +120,7 @@ class LlamaSession : public engine::Session {
     RETURN_IF_ERROR(status);
     RETURN_IF_ERROR(observed);
     if (last) {
-      const float* row = llama_get_logits_ith(context_.get(), -1);
+      const float* row = Library().llama_get_logits_ith(context_.get(), -1);
       if (row == nullptr) return absl::InternalError("libllama returned no logits");
       std::copy(row, row + info_.vocabulary, logits.begin());
     }
@@ -131,7 +130,7 @@ class LlamaSession : public engine::Session {
   absl::Status Decode() {
     if (Aborted()) return absl::CancelledError("stopped");
     ErrorCollector errors;
-    const int code = llama_decode(context_.get(), batch_.get());
+    const int code = Library().llama_decode(context_.get(), batch_.get());
     // The observer's own error is the cause of whatever libllama made of the abort.
     RETURN_IF_ERROR(tap_.status());
     if (Aborted()) return absl::CancelledError("stopped");
@@ -165,7 +164,7 @@ class LlamaEngineImpl : public engine::Engine {
   absl::StatusOr<std::unique_ptr<engine::Session>> NewSession(int32_t capacity) override {
     RETURN_IF_ERROR(engine::CheckCapacity(capacity, info_.context_tokens));
     const ggml_type kv = options_.kv_type == kernels::KvType::kF16 ? GGML_TYPE_F16 : GGML_TYPE_F32;
-    llama_context_params params = llama_context_default_params();
+    llama_context_params params = Library().llama_context_default_params();
     // libllama cuts n_batch to n_ctx; a context no smaller than a step keeps the two apart.
     params.n_ctx = std::max(capacity, options_.max_step_tokens);
     params.n_batch = options_.max_step_tokens;
@@ -181,7 +180,7 @@ class LlamaEngineImpl : public engine::Engine {
     ErrorCollector errors;
     if (!session->Start(model_.get(), params)) {
       const int64_t bytes = int64_t{2} * info_.layers * info_.kv_heads * info_.head_size *
-                            params.n_ctx * static_cast<int64_t>(ggml_type_size(kv));
+                            params.n_ctx * static_cast<int64_t>(Library().ggml_type_size(kv));
       return absl::ResourceExhaustedError(absl::StrCat("libllama could not make a context of ",
                                                        capacity, " tokens (KV cache ", bytes,
                                                        " bytes): ", errors.Text()));
@@ -208,6 +207,7 @@ int32_t MetaInt(const model::GgufFile& file, const std::string& architecture, ab
 
 engine::EngineInfo Describe(const model::GgufFile& file, const llama_model* model,
                             const std::string& architecture, const LlamaOptions& options) {
+  const Functions& library = Library();
   engine::EngineInfo info;
   info.engine = "llama";
   info.engine_version = LibraryVersion();
@@ -219,26 +219,26 @@ engine::EngineInfo Describe(const model::GgufFile& file, const llama_model* mode
   info.numerics = "native";
   info.compute_path = ComputePath();
   info.threads = options.threads;
-  info.layers = llama_model_n_layer(model);
-  info.width = llama_model_n_embd(model);
-  info.heads = llama_model_n_head(model);
-  info.kv_heads = llama_model_n_head_kv(model);
+  info.layers = library.llama_model_n_layer(model);
+  info.width = library.llama_model_n_embd(model);
+  info.heads = library.llama_model_n_head(model);
+  info.kv_heads = library.llama_model_n_head_kv(model);
   info.head_size = MetaInt(file, architecture, "attention.key_length",
                            info.heads > 0 ? info.width / info.heads : 0);
   info.feed_forward = MetaInt(file, architecture, "feed_forward_length", 0);
-  info.vocabulary = llama_vocab_n_tokens(llama_model_get_vocab(model));
-  info.context_tokens = llama_model_n_ctx_train(model);
+  info.vocabulary = library.llama_vocab_n_tokens(library.llama_model_get_vocab(model));
+  info.context_tokens = library.llama_model_n_ctx_train(model);
   info.extra = LibraryDetails();
   info.extra["llama_use_extra_bufts"] = "false";
   return info;
 }
 
 absl::StatusOr<ModelPtr> LoadModel(const std::string& path, const std::string& name) {
-  llama_model_params params = llama_model_default_params();
+  llama_model_params params = Library().llama_model_default_params();
   params.n_gpu_layers = 0;
   params.use_extra_bufts = false;
   ErrorCollector errors;
-  ModelPtr model(llama_model_load_from_file(path.c_str(), params));
+  ModelPtr model(Library().llama_model_load_from_file(path.c_str(), params));
   if (model == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat(name, ": libllama does not load it: ", errors.Text()));
@@ -261,9 +261,10 @@ absl::StatusOr<std::unique_ptr<engine::Engine>> LlamaEngine::Create(const std::s
     return absl::InvalidArgumentError(
         absl::StrCat(file->name(), ": general.architecture: found none, expected a name"));
   }
-  StartLibrary();
+  RETURN_IF_ERROR(StartLibrary(options.library));
   ASSIGN_OR_RETURN(ModelPtr model, LoadModel(path, file->name()));
-  if (!llama_model_has_decoder(model.get()) || llama_model_is_recurrent(model.get())) {
+  if (!Library().llama_model_has_decoder(model.get()) ||
+      Library().llama_model_is_recurrent(model.get())) {
     return absl::UnimplementedError(
         absl::StrCat(file->name(), ": architecture '", *architecture, "' has no causal attention"));
   }

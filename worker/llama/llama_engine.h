@@ -17,6 +17,9 @@ struct LlamaOptions {
   int threads = 1;
   kernels::KvType kv_type = kernels::KvType::kF16;
   int32_t max_step_tokens = 256;
+  // libllama or a folder that holds it or its lib/; empty: where the build found it, then where
+  // deploy/fetch puts it, then where the loader looks. A process opens one, for good.
+  std::string library;
 };
 
 // Runs on the CPU backend with flash attention off and without repacked weights, so that its
@@ -27,8 +30,9 @@ struct LlamaOptions {
 class LlamaEngine {
  public:
   // Errors: those of GgufFile::Open (the file is proven sound before libllama reads it);
-  // INVALID_ARGUMENT with libllama's own words when it does not load the model; UNIMPLEMENTED in a
-  // build without libllama.
+  // INVALID_ARGUMENT with libllama's own words when it does not load the model; NOT_FOUND naming
+  // the places when there is no libllama; FAILED_PRECONDITION when it does not open, or is not what
+  // this program was built for; UNIMPLEMENTED in a build without its headers.
   static absl::StatusOr<std::unique_ptr<engine::Engine>> Create(const std::string& path,
                                                                 const LlamaOptions& options);
 };

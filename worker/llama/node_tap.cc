@@ -3,8 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "ggml-backend.h"
-#include "ggml.h"
+#include "worker/llama/library.h"
 
 namespace parity::llama {
 namespace {
@@ -16,13 +15,13 @@ using checkpoint::Stage;
 // vector second.
 absl::string_view WeightOf(const ggml_tensor* tensor) {
   const int source = tensor->op == GGML_OP_MUL_MAT || tensor->op == GGML_OP_GET_ROWS ? 0 : 1;
-  return tensor->src[source] != nullptr ? ggml_get_name(tensor->src[source]) : "";
+  return tensor->src[source] != nullptr ? Library().ggml_get_name(tensor->src[source]) : "";
 }
 
 // Copies an F32 tensor that may be a view or a permutation, in the order of its indices.
 void CopyValues(const ggml_tensor* tensor, float* out) {
-  if (ggml_is_contiguous(tensor)) {
-    ggml_backend_tensor_get(tensor, out, 0, ggml_nbytes(tensor));
+  if (Library().ggml_is_contiguous(tensor)) {
+    Library().ggml_backend_tensor_get(tensor, out, 0, Library().ggml_nbytes(tensor));
     return;
   }
   for (int64_t i3 = 0; i3 < tensor->ne[3]; ++i3) {
@@ -31,7 +30,7 @@ void CopyValues(const ggml_tensor* tensor, float* out) {
         for (int64_t i0 = 0; i0 < tensor->ne[0]; ++i0) {
           const size_t offset =
               i0 * tensor->nb[0] + i1 * tensor->nb[1] + i2 * tensor->nb[2] + i3 * tensor->nb[3];
-          ggml_backend_tensor_get(tensor, out++, offset, sizeof(float));
+          Library().ggml_backend_tensor_get(tensor, out++, offset, sizeof(float));
         }
       }
     }
@@ -87,7 +86,8 @@ bool NodeTap::Callback(ggml_tensor* tensor, bool ask, void* tap) {
 
 bool NodeTap::Wanted(const ggml_tensor* tensor) {
   if (!status_.ok()) return false;
-  const auto name = map_.Find({ggml_get_name(tensor), ggml_op_desc(tensor), WeightOf(tensor)});
+  const auto name = map_.Find(
+      {Library().ggml_get_name(tensor), Library().ggml_op_desc(tensor), WeightOf(tensor)});
   if (!name || sites_[Index(*name)] == SiteState::kUnwanted) return false;
   asked_ = *name;
   return true;
@@ -96,14 +96,14 @@ bool NodeTap::Wanted(const ggml_tensor* tensor) {
 absl::Status NodeTap::Give(const ggml_tensor* tensor) {
   const std::string name = checkpoint::ToString(asked_);
   SiteState& state = sites_[Index(asked_)];
-  const int64_t elements = ggml_nelements(tensor);
+  const int64_t elements = Library().ggml_nelements(tensor);
   if (state == SiteState::kSeen) {
     return absl::InternalError(absl::StrCat("libllama's graph shows ", name, " twice in a step"));
   }
   if (tensor->type != GGML_TYPE_F32 || elements == 0 || elements % rows_ != 0) {
     return absl::InternalError(absl::StrCat(name, ": libllama computed ", elements, " values of ",
-                                            ggml_type_name(tensor->type), ", expected F32 for ",
-                                            rows_, " tokens"));
+                                            Library().ggml_type_name(tensor->type),
+                                            ", expected F32 for ", rows_, " tokens"));
   }
   state = SiteState::kSeen;
   values_.resize(elements);
