@@ -187,6 +187,9 @@ void CpuBackend::AppendKv(int32_t layer, Matrix k, Matrix v, absl::Span<const Ro
         for (int64_t g = begin; g < end; ++g) {
           for (int64_t t = 0; t < k.rows; ++t) {
             const int64_t offset = t * k.cols + g * size;
+            const RowPlace& next = places[t + 1 < k.rows ? t + 1 : 0];
+            static_cast<CpuKvCache*>(next.cache)
+                ->ReadAhead(layer, t + 1 < k.rows ? g : std::min(g + 1, end - 1), next.position);
             static_cast<CpuKvCache*>(places[t].cache)
                 ->Append(ops_, layer, g, places[t].position, k.data + offset, v.data + offset);
           }

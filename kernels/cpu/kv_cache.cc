@@ -68,4 +68,16 @@ void CpuKvCache::Append(const VectorOps& ops, int32_t layer, int32_t head, int32
   ops.to_halves(v, size, values_out);
 }
 
+void CpuKvCache::ReadAhead(int32_t layer, int32_t head, int32_t position) const {
+  const int64_t size = shape_.head_size;
+  const int64_t element = shape_.type == KvType::kF32 ? 4 : 2;
+  const char* const from = static_cast<const char*>(memory_) + Offset(layer, head) * element;
+  const auto ask = [from, element](int64_t first, int64_t count) {
+    const char* const at = from + first * element;
+    for (int64_t i = 0; i < count * element; i += 64) __builtin_prefetch(at + i, 1);
+  };
+  ask(position / kKeyBlock * size * kKeyBlock, size * kKeyBlock);
+  ask(padded_capacity_ * size + position * value_stride_, size);
+}
+
 }  // namespace parity::kernels
