@@ -93,7 +93,7 @@ std::vector<RowStretch> ShadowStretches::Describe(const std::vector<bool>& subst
   for (size_t i = 0; i < known_.size(); ++i) {
     if (substituted[columns_[i]]) recorded.push_back(known_[i]);
   }
-  const auto measured = checkpoint::MeasuredFromAll(known_, model_, recorded);
+  const auto measured = checkpoint::MeasuredFrom(known_, model_, recorded);
   std::vector<RowStretch> rows(names_);
   for (size_t i = 0; i < known_.size(); ++i) {
     rows[columns_[i]] = DescribeOne(known_[i], measured[i], layers_);

@@ -3,7 +3,6 @@
 #include <glog/logging.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
@@ -250,9 +249,8 @@ std::vector<Name> DirectInputs(Name name, absl::Span<const Name> model_names) {
   return InputsAmong(name, ToSet(model_names), LastLayer(model_names));
 }
 
-std::vector<Stretch> MeasuredFromAll(absl::Span<const Name> names,
-                                     absl::Span<const Name> model_names,
-                                     absl::Span<const Name> recorded) {
+std::vector<Stretch> MeasuredFrom(absl::Span<const Name> names, absl::Span<const Name> model_names,
+                                  absl::Span<const Name> recorded) {
   const int32_t last_layer = LastLayer(model_names);
   const NameSet model = ToSet(model_names), kept = ToSet(recorded);
   std::vector<Stretch> stretches;
@@ -265,11 +263,6 @@ std::vector<Stretch> MeasuredFromAll(absl::Span<const Name> names,
                                     [&](const Name& n) { return kept.contains(Ordinal(n)); });
   }
   return stretches;
-}
-
-Stretch MeasuredFrom(Name name, absl::Span<const Name> model_names,
-                     absl::Span<const Name> recorded) {
-  return std::move(MeasuredFromAll({name}, model_names, recorded).front());
 }
 
 bool GlobMatches(absl::string_view glob, absl::string_view name) {

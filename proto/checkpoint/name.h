@@ -88,19 +88,16 @@ int32_t LayerOf(absl::string_view text);
 // implied.
 std::vector<Name> DirectInputs(Name name, absl::Span<const Name> model_names);
 
-// The recorded checkpoints from which `name`'s local error is measured: DirectInputs, each
+// The recorded checkpoints from which a name's local error is measured: DirectInputs, each
 // replaced, while it is not in `recorded`, by its own inputs. single_op is true when every direct
 // input was recorded.
 struct Stretch {
   std::vector<Name> from;
   bool single_op = false;
 };
-Stretch MeasuredFrom(Name name, absl::Span<const Name> model_names,
-                     absl::Span<const Name> recorded);
-// The same for many names at once, in their order; much cheaper than one by one.
-std::vector<Stretch> MeasuredFromAll(absl::Span<const Name> names,
-                                     absl::Span<const Name> model_names,
-                                     absl::Span<const Name> recorded);
+// In the order of `names`; all at once is much cheaper than one by one.
+std::vector<Stretch> MeasuredFrom(absl::Span<const Name> names, absl::Span<const Name> model_names,
+                                  absl::Span<const Name> recorded);
 
 // fnmatch(3)-style glob: * ? [..]; '*' crosses dots.
 bool GlobMatches(absl::string_view glob, absl::string_view name);

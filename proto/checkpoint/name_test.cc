@@ -35,7 +35,7 @@ std::vector<std::string> Texts(const std::vector<Name>& names) {
 
 std::vector<std::string> From(absl::string_view name, const std::vector<Name>& model,
                               const std::vector<Name>& recorded) {
-  return Texts(MeasuredFrom(*Parse(name), model, recorded).from);
+  return Texts(MeasuredFrom({*Parse(name)}, model, recorded).front().from);
 }
 
 TEST(CheckpointNameTest, StageTableIsInForwardOrder) {
@@ -122,15 +122,15 @@ TEST(CheckpointNameTest, DirectInputsUseThePostNormsWhereTheyExist) {
 
 TEST(CheckpointNameTest, MeasuredFromIsTheLastRecordedCheckpoints) {
   const std::vector<Name> model = LlamaNames(30);
-  EXPECT_TRUE(MeasuredFrom(*Parse("layer.7.out"), model, model).single_op);
+  EXPECT_TRUE(MeasuredFrom({*Parse("layer.7.out")}, model, model).front().single_op);
 
   const std::vector<Name> recorded = {*Parse("embed"), *Parse("layer.0.out"),
                                       *Parse("layer.1.attn.out"), *Parse("layer.1.out")};
   EXPECT_THAT(From("layer.0.out", model, recorded), ElementsAre("embed"));
-  EXPECT_FALSE(MeasuredFrom(*Parse("layer.0.out"), model, recorded).single_op);
+  EXPECT_FALSE(MeasuredFrom({*Parse("layer.0.out")}, model, recorded).front().single_op);
   EXPECT_THAT(From("layer.1.attn.out", model, recorded), ElementsAre("layer.0.out"));
   EXPECT_THAT(From("layer.1.out", model, recorded), ElementsAre("layer.0.out", "layer.1.attn.out"));
-  EXPECT_TRUE(MeasuredFrom(*Parse("layer.1.attn.norm"), model, recorded).single_op);
+  EXPECT_TRUE(MeasuredFrom({*Parse("layer.1.attn.norm")}, model, recorded).front().single_op);
   // Nothing recorded above: back to the token itself, and in reasonable time for 30 layers.
   EXPECT_THAT(From("logits", model, {}), IsEmpty());
 }
