@@ -23,7 +23,7 @@ def error(row, key):
 
 
 def by_error(stages):
-    return sorted(stages, key=lambda stage: error(stage, "max_nmse"), reverse=True)
+    return sorted(stages, key=lambda stage: error(stage, "worst_nmse"), reverse=True)
 
 
 def main():
@@ -42,11 +42,11 @@ def main():
     print()
     print("The shadow run settles it: fed llama.cpp's own inputs, every op of ours gives llama.cpp's own outputs. {} rows,"
           .format(int(shadow["match"]) + int(shadow["drift"]) + int(shadow["diverged"])))
-    print("coverage {:.0%}, verdict {}; the largest error of any op at any layer and token:".format(
+    print("coverage {:.0%}, verdict {}; each op at its worst row, the five largest:".format(
         shadow["coverage"], shadow["verdict"]))
     for stage in by_error(shadow["stages"])[:5]:
         print("  {:<14} NMSE {:.1e}  (layer {}, token {})".format(
-            stage["stage"], error(stage, "max_nmse"), stage["worst_layer"], stage["worst_position"]))
+            stage["stage"], error(stage, "worst_nmse"), stage["worst_layer"], stage["worst_position"]))
     if shadow["verdict"] == "PARITY":
         print("So the difference is rounding, amplified layer by layer; no op of either engine is wrong.")
     else:

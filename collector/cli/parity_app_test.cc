@@ -103,7 +103,7 @@ std::vector<v1::CompareResponse> SampleComparison() {
   v1::StageSummary& stage = *s.add_stages();
   stage.set_stage("attn.q_rope");
   stage.set_rows(2);
-  stage.set_max_nmse(1.2e-3);
+  stage.set_worst_nmse(1.2e-3);
   stage.set_worst_position(3);
   stage.set_verdict(v1::ROW_VERDICT_DIVERGED);
   stage.set_floor_nmse(1e-6);

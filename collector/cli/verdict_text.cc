@@ -157,7 +157,7 @@ Table StageTable(const v1::ComparisonSummary& summary) {
                {"worst_layer", "worst layer", true},
                {"worst_position", "position", true},
                {"mean_nmse", "mean nmse", true, false, 2},
-               {"max_nmse", "worst nmse", true},
+               {"worst_nmse", "worst nmse", true},
                {"floor_nmse", "floor", true, false, 1},
                {"floor_multiples", "x floor", true},
                {"verdict", "verdict"}});
@@ -169,8 +169,8 @@ Table StageTable(const v1::ComparisonSummary& summary) {
         {Cell::Text(stage.stage()), Cell::Int(stage.rows()),
          stage.worst_layer() < 0 || !some ? Cell::Missing() : Cell::Int(stage.worst_layer()),
          some ? Cell::Int(stage.worst_position()) : Cell::Missing(), number(stage.mean_nmse()),
-         number(stage.max_nmse()), floor ? Cell::Number(stage.floor_nmse()) : Cell::Missing(),
-         floor ? Cell::Number(stage.max_nmse() / stage.floor_nmse()) : Cell::Missing(),
+         number(stage.worst_nmse()), floor ? Cell::Number(stage.floor_nmse()) : Cell::Missing(),
+         floor ? Cell::Number(stage.worst_nmse() / stage.floor_nmse()) : Cell::Missing(),
          Cell::Text(ShortName(stage.verdict()))});
   }
   return table;

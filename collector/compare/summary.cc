@@ -98,7 +98,7 @@ void SummaryBuilder::AddToStage(const v1::ComparisonRow& row, const Place& place
   if (as_bad && !Exceeds(row.floor_multiples(), stage.worst_multiples)) return;
   stage.worst_multiples = row.floor_multiples();
   summary.set_verdict(row.verdict());
-  summary.set_max_nmse(row.nmse());
+  summary.set_worst_nmse(row.nmse());
   summary.set_worst_layer(place.layer);
   summary.set_worst_position(row.position());
   summary.set_floor_nmse(row.floor_nmse());

@@ -44,7 +44,7 @@ TEST(SummaryTest, StagesGatherTheirLayersAndNameTheWorst) {
   EXPECT_EQ(q.stage(), "attn.q");
   EXPECT_EQ(q.rows(), 3);
   EXPECT_EQ(q.verdict(), v1::ROW_VERDICT_DRIFT);
-  EXPECT_EQ(q.max_nmse(), 3e-6);
+  EXPECT_EQ(q.worst_nmse(), 3e-6);
   EXPECT_EQ(q.worst_layer(), 1);
   EXPECT_EQ(q.worst_position(), 0);
   EXPECT_DOUBLE_EQ(q.mean_nmse(), 3.3e-6 / 3);
@@ -66,7 +66,7 @@ TEST(SummaryTest, AStageShowsARowThatHasItsVerdict) {
   const v1::ComparisonSummary summary = Finish(builder);
   const v1::StageSummary& up = summary.stages(0);
   EXPECT_EQ(up.verdict(), v1::ROW_VERDICT_DRIFT);
-  EXPECT_EQ(up.max_nmse(), 3e-6);
+  EXPECT_EQ(up.worst_nmse(), 3e-6);
   EXPECT_EQ(up.worst_layer(), 0);
   EXPECT_EQ(up.worst_position(), 1);
   EXPECT_EQ(up.floor_nmse(), 1e-6);
@@ -84,7 +84,7 @@ TEST(SummaryTest, WhatIsNotFiniteIsTheWorstAndLeftOutOfMeans) {
   EXPECT_EQ(summary.max_logits_nmse(), 3e-7);
   const v1::StageSummary& logits = summary.stages(0);
   EXPECT_EQ(logits.worst_position(), 0);
-  EXPECT_TRUE(std::isnan(logits.max_nmse()));
+  EXPECT_TRUE(std::isnan(logits.worst_nmse()));
   EXPECT_DOUBLE_EQ(logits.mean_nmse(), 2e-7);
   EXPECT_EQ(logits.rows(), 3);
 }
