@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "collector/cli/unfinished_files.h"
 #include "collector/query/local_collector.h"
 #include "proto/serve/channel.h"
 #include "proto/status/grpc_status.h"
@@ -116,6 +117,7 @@ absl::Status Connection::ImportHere(const v1::ImportOptions& options,
                                     const std::function<absl::Status(const LogSink&)>& read,
                                     v1::ImportResponse* response) const {
   const auto deadline = After(timeout_seconds_);
+  const UnfinishedFiles unfinished(local_->unfinished_files());
   ASSIGN_OR_RETURN(const auto log, local_->BeginImport(options));
   absl::Status fed;
   RETURN_IF_ERROR(read([&](absl::string_view piece) {

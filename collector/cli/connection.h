@@ -70,7 +70,8 @@ class Connection {
   // Hands bytes of a log on; false: no more are wanted.
   using LogSink = std::function<bool(absl::string_view)>;
   // Imports the log that `read` hands to its argument. Nothing is stored when `read` fails: its
-  // error comes back. DEADLINE_EXCEEDED after the timeout.
+  // error comes back. DEADLINE_EXCEEDED after the timeout. A database file that did not exist
+  // before is gone again after an error, or when a signal ends the process (UnfinishedFiles).
   absl::Status Import(const v1::ImportOptions& options,
                       const std::function<absl::Status(const LogSink&)>& read,
                       v1::ImportResponse* response) const;

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "collector/cli/compare_request.h"
 #include "collector/cli/export_stream.h"
+#include "collector/cli/unfinished_files.h"
 #include "proto/serve/command_line.h"
 #include "proto/status/grpc_status.h"
 #include "proto/status/status_macros.h"
@@ -88,6 +89,7 @@ absl::Status ExportToFile(const v1::ExportRequest& request, const std::string& p
     target = target.parent_path() / std::filesystem::read_symlink(target, error);
   }
   const std::string partial = absl::StrCat(target.string(), ".partial");
+  const UnfinishedFiles unfinished({partial});
   absl::Status status = WriteExport(request, partial, collector, console);
   if (status.ok() && std::rename(partial.c_str(), target.c_str()) != 0) {
     status = absl::DataLossError(std::strerror(errno));

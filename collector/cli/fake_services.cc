@@ -38,6 +38,7 @@ grpc::Status FakeCollector::Compare(grpc::ServerContext* context, const v1::Comp
 grpc::Status FakeCollector::Export(grpc::ServerContext* context, const v1::ExportRequest* request,
                                    grpc::ServerWriter<v1::ExportResponse>* writer) {
   export_request = *request;
+  if (before_export) before_export();
   for (const std::string& chunk : chunks) {
     v1::ExportResponse message;
     message.set_chunk(chunk);

@@ -5,6 +5,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,7 +26,8 @@ class FakeCollector final : public v1::Collector::Service {
   std::vector<std::string> chunks;
   v1::ImportResponse imported;
   v1::DeleteRunResponse deleted;
-  bool hang = false;  // until the caller gives up
+  bool hang = false;                    // until the caller gives up
+  std::function<void()> before_export;  // may be null
 
   v1::ListRunsRequest list_request;
   v1::CompareRequest compare_request;

@@ -2,8 +2,11 @@
 #include "collector/cli/parity_app.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -334,13 +337,17 @@ TEST_F(ParityAppTest, ImportIntoAFileStoresTheWholeLogOrNothing) {
   EXPECT_EQ(strict.code, ExitCode::kBadInput);
   EXPECT_EQ(strict.err.find(absl::StrCat("parity: ", bad, ":2: ")), 0) << strict.err;
   EXPECT_EQ(with(import, {"--timeout", "1e-9", good}).code, ExitCode::kUnavailable);
-  EXPECT_EQ(RunCommand({"show", "r", "--db", db}).code, ExitCode::kBadInput) << "nothing stored";
+  EXPECT_EQ(with({"import", "--run", "no such name", "--db", db}, {good}).code,
+            ExitCode::kBadInput);
+  EXPECT_FALSE(std::filesystem::exists(db)) << "nothing stored, so no file";
+  EXPECT_FALSE(std::filesystem::exists(db + ".lock"));
   const Outcome damaged = with(import, {bad});
   EXPECT_EQ(damaged.code, ExitCode::kIncomplete);
   EXPECT_NE(damaged.out.find("tensors      1\n"), std::string::npos) << damaged.out;
   EXPECT_EQ(RunCommand({"show", "r", "--db", db}).code, ExitCode::kParity);
   const Outcome again = with(import, {good});
   EXPECT_EQ(again.err, "parity: run \"r\" already has a capture of team \"t\"\n");
+  EXPECT_EQ(RunCommand({"show", "r", "--db", db}).code, ExitCode::kParity) << "was there before";
 }
 
 TEST_F(ParityAppTest, ExportWritesAWholeFileOrNone) {
@@ -358,6 +365,34 @@ TEST_F(ParityAppTest, ExportWritesAWholeFileOrNone) {
   EXPECT_FALSE(std::filesystem::exists(bad + ".partial"));
   EXPECT_EQ(Ask({"export", "r", "--team", "t", "-o", "/no-such-folder/x"}).code,
             ExitCode::kStorage);
+}
+
+TEST_F(ParityAppTest, ASignalInTheMiddleOfAnExportLeavesNoFile) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";  // a server's threads do not outlive fork()
+  const std::string path = absl::StrCat(testing::TempDir(), "/interrupted.jsonl");
+  server_.collector.chunks = {"{}\n"};
+  server_.collector.before_export = [partial = path + ".partial"] {
+    if (!std::filesystem::exists(partial)) std::_Exit(1);
+    kill(getpid(), SIGINT);
+    pause();
+  };
+  EXPECT_EXIT(
+      {
+        signal(SIGINT, SIG_DFL);  // whoever runs the test may ignore it
+        Ask({"export", "r", "--team", "t", "-o", path});
+      },
+      testing::KilledBySignal(SIGINT), "");
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_FALSE(std::filesystem::exists(path + ".partial"));
+}
+
+TEST_F(ParityAppTest, WhatAKilledExportLeftIsWrittenOver) {
+  server_.collector.chunks = {"{}\n"};
+  const std::string path = absl::StrCat(testing::TempDir(), "/again.jsonl");
+  std::ofstream(path + ".partial") << "more than the whole of the next export";
+  EXPECT_EQ(Ask({"export", "r", "--team", "t", "-o", path}).code, ExitCode::kParity);
+  EXPECT_EQ(std::filesystem::file_size(path), 3);
+  EXPECT_FALSE(std::filesystem::exists(path + ".partial"));
 }
 
 TEST_F(ParityAppTest, ExportWritesIntoAPipeAndThroughALink) {

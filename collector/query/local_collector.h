@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -27,13 +28,16 @@ class LocalCollector {
   static absl::StatusOr<std::unique_ptr<LocalCollector>> Open(const std::string& db_path,
                                                               OpenMode mode);
   // Read-write, for one import: into a new file as one transaction (StoreOptions::write_once), into
-  // another in small commits, so that the disk is busy while lines are still parsed.
+  // another in small commits, so that the disk is busy while lines are still parsed. A file that it
+  // makes goes again when nothing was imported into it.
   static absl::StatusOr<std::unique_ptr<LocalCollector>> OpenToImport(const std::string& db_path);
   ~LocalCollector();
 
   // Starts the in-process server at the first call: what needs none does not wait for one.
   v1::Collector::StubInterface& stub();
   store::CaptureStore& store() { return *store_; }
+  // CaptureStore::unfinished_files().
+  std::vector<std::string> unfinished_files() const { return store_->unfinished_files(); }
   // What Compare of the stub answers, but on the caller's thread and without a message a row, which
   // costs several times what the comparison itself does.
   absl::Status Compare(const v1::CompareRequest& request, const compare::RowCallback& on_row,

@@ -25,7 +25,8 @@ struct StoreOptions {
   // For one import into a file that does not hold anything yet (any other file is written as ever):
   // everything up to FinishImports, the schema included, is one transaction, without a write-ahead
   // log, so the disk is given every byte once. Until then an append is answered before it is
-  // committed, a crash leaves an empty file, and other connections find the file locked.
+  // committed, a crash leaves an empty file, and other connections find the file locked. A file
+  // that was made for it and still holds no run when the store is closed is removed.
   bool write_once = false;
 };
 

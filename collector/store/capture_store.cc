@@ -1,6 +1,8 @@
 #include "collector/store/capture_store.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -71,7 +73,8 @@ CaptureStore::CaptureStore(std::string path)
 
 CaptureStore::~CaptureStore() {
   connections_.reset();  // the last connection to close empties the log
-  writer_.reset();       // before the lock
+  writer_.reset();
+  if (made_once_) RemoveIfUnused(lock_->database_file());  // before the lock
 }
 
 absl::StatusOr<std::unique_ptr<CaptureStore>> CaptureStore::Open(const std::string& path,
@@ -83,6 +86,8 @@ absl::StatusOr<std::unique_ptr<CaptureStore>> CaptureStore::Open(const std::stri
     return store;
   }
   ASSIGN_OR_RETURN(store->lock_, StoreLock::Acquire(path));
+  std::error_code error;
+  store->made_once_ = options.write_once && !std::filesystem::exists(path, error);
   ASSIGN_OR_RETURN(std::unique_ptr<Database> database, OpenForWriting(path, options.write_once));
   if (!database->InTransaction()) {
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database));
@@ -91,6 +96,13 @@ absl::StatusOr<std::unique_ptr<CaptureStore>> CaptureStore::Open(const std::stri
   }
   ASSIGN_OR_RETURN(store->writer_, Writer::Start(std::move(database), options));
   return store;
+}
+
+std::vector<std::string> CaptureStore::unfinished_files() const {
+  if (!made_once_) return {};
+  std::vector<std::string> files = FilesOf(lock_->database_file());
+  files.push_back(lock_->path());
+  return files;
 }
 
 absl::Status CaptureStore::RequireWriter() const {

@@ -56,6 +56,9 @@ class CaptureStore {
 
   const std::string& path() const { return path_; }
   bool read_only() const { return writer_ == nullptr; }
+  // What to remove when the process is to end at once, before FinishImports has returned: the files
+  // of a database that was made by write_once. Of any other none.
+  std::vector<std::string> unfinished_files() const;
 
   // --- Reading ---
 
@@ -130,6 +133,7 @@ class CaptureStore {
   const std::string path_;
   std::shared_ptr<ConnectionPool> connections_;  // for reading
   std::unique_ptr<StoreLock> lock_;
+  bool made_once_ = false;          // the file was made by write_once
   std::unique_ptr<Writer> writer_;  // null when read-only
 };
 

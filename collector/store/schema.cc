@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -145,6 +146,16 @@ absl::Status RefuseDirectory(const std::string& path, const struct stat& info) {
   return absl::InvalidArgumentError(absl::StrCat(path, ": is a directory, not a database"));
 }
 
+absl::StatusOr<bool> IsUnused(const std::string& path) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
+                   Database::Open(path, Database::Mode::kReadWrite));
+  ASSIGN_OR_RETURN(const Identity identity, Identify(*database));
+  if (IsNew(identity)) return true;
+  RETURN_IF_ERROR(CheckIdentity(path, identity));
+  ASSIGN_OR_RETURN(const int64_t runs, database->QueryInt("SELECT count(*) FROM runs"));
+  return runs == 0;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Database>> OpenForWriting(const std::string& path, bool write_once) {
@@ -195,6 +206,18 @@ absl::StatusOr<std::unique_ptr<Database>> OpenForReading(const std::string& path
   RETURN_IF_ERROR(CheckIdentity(path, identity));
   RETURN_IF_ERROR(database->Execute(kReaderSettings));
   return database;
+}
+
+std::vector<std::string> FilesOf(const std::string& path) {
+  return {path, path + "-journal", path + "-wal", path + "-shm"};
+}
+
+void RemoveIfUnused(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return;  // opening it would make it
+  const absl::StatusOr<bool> unused = IsUnused(path);
+  if (!unused.ok() || !*unused) return;
+  for (const std::string& file : FilesOf(path)) unlink(file.c_str());
 }
 
 }  // namespace parity::store

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "collector/store/database.h"
@@ -30,6 +31,13 @@ absl::Status EndWriteOnce(Database& database);
 // Connection of a reader; writes nothing but the undoing of what a crash cut short. An older schema
 // is refused: opening the file for writing migrates it.
 absl::StatusOr<std::unique_ptr<Database>> OpenForReading(const std::string& path);
+
+// The database's file, then what SQLite may keep beside it.
+std::vector<std::string> FilesOf(const std::string& path);
+
+// Removes a database that holds no run, with FilesOf() it. One that holds any, or that cannot be
+// read, stays. REQUIRES: the StoreLock of `path` is held, and no connection of this process lives.
+void RemoveIfUnused(const std::string& path);
 
 }  // namespace parity::store
 

@@ -42,20 +42,22 @@ bool StillNamed(const std::string& path, int fd) {
          named.st_dev == held.st_dev;
 }
 
-// Beside the file that a link leads to, as SQLite's own files are: one database has one lock.
-std::string LockPathOf(const std::string& database_path) {
+// The file that a link leads to, which need not be there yet. The lock is beside it, as SQLite's
+// own files are: one database has one lock.
+std::string FileOf(const std::string& database_path) {
   std::error_code error;
   std::filesystem::path file = database_path;
   for (int links = 0; links < kMostLinks && std::filesystem::is_symlink(file, error); ++links) {
     file = file.parent_path() / std::filesystem::read_symlink(file, error);
   }
-  return absl::StrCat(file.string(), ".lock");
+  return file.string();
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<StoreLock>> StoreLock::Acquire(const std::string& database_path) {
-  const std::string path = LockPathOf(database_path);
+  const std::string file = FileOf(database_path);
+  const std::string path = absl::StrCat(file, ".lock");
   while (true) {
     const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) return SystemError(path, errno);
@@ -74,7 +76,7 @@ absl::StatusOr<std::unique_ptr<StoreLock>> StoreLock::Acquire(const std::string&
       close(fd);
       return SystemError(path, error);
     }
-    return std::unique_ptr<StoreLock>(new StoreLock(path, fd));
+    return std::unique_ptr<StoreLock>(new StoreLock(file, path, fd));
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 
@@ -20,8 +21,15 @@ class StoreLock {
   StoreLock(const StoreLock&) = delete;
   StoreLock& operator=(const StoreLock&) = delete;
 
+  // The database's own file: where links lead.
+  const std::string& database_file() const { return database_file_; }
+  // The lock file.
+  const std::string& path() const { return path_; }
+
  private:
-  StoreLock(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  StoreLock(std::string database_file, std::string path, int fd)
+      : database_file_(std::move(database_file)), path_(std::move(path)), fd_(fd) {}
+  const std::string database_file_;
   const std::string path_;
   const int fd_;
 };

@@ -71,12 +71,62 @@ TEST(WriteOnceTest, AnImportIntoANewFileLeavesAFileLikeAnyOther) {
             "team|complete|800\nlive|complete|6");
 }
 
-TEST(WriteOnceTest, AnAbandonedImportAndNoneLeaveAnEmptyDatabase) {
+// The database's file and all that may be left beside it.
+std::vector<std::string> Left(const std::string& path) {
+  std::vector<std::string> left;
+  for (const char* suffix : {"", "-journal", "-wal", "-shm", ".lock"}) {
+    if (std::filesystem::exists(path + suffix)) left.push_back(path + suffix);
+  }
+  return left;
+}
+
+TEST(WriteOnceTest, AnAbandonedImportAndNoneLeaveNoFile) {
   for (const bool begun : {true, false}) {
     const std::string path = NewDatabasePath();
     {
       auto store = CaptureStore::Open(path, OpenMode::kReadWrite, WriteOnce());
       ASSERT_TRUE(store.ok()) << store.status();
+      EXPECT_EQ((*store)->unfinished_files(),
+                (std::vector<std::string>{path, path + "-journal", path + "-wal", path + "-shm",
+                                          path + ".lock"}));
+      if (begun) {
+        const auto id = (*store)->BeginImport("run", "team", false);
+        ASSERT_TRUE(id.ok()) << id.status();
+        ImportFrames(**store, *id, 20);
+        ASSERT_TRUE((*store)->AbandonImport(*id).ok());
+      }
+    }
+    EXPECT_EQ(Left(path), std::vector<std::string>());
+  }
+}
+
+TEST(WriteOnceTest, ALinkToAFileThatIsNotThereStays) {
+  const std::string path = NewDatabasePath(), link = path + ".link";
+  std::filesystem::remove(link);
+  std::filesystem::create_symlink(path, link);
+  ASSERT_TRUE(CaptureStore::Open(link, OpenMode::kReadWrite, WriteOnce()).ok());
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_EQ(Left(path), std::vector<std::string>());
+}
+
+TEST(WriteOnceTest, ARunThatWasIngestedStays) {
+  const std::string path = NewDatabasePath();
+  {
+    auto store = CaptureStore::Open(path, OpenMode::kReadWrite, WriteOnce());
+    ASSERT_TRUE(store.ok()) << store.status();
+    WriteCapture(**store, "run", "live", 1);
+  }
+  EXPECT_EQ(Query(path, "SELECT count(*) FROM runs"), "1");
+}
+
+TEST(WriteOnceTest, AnAbandonedImportAndNoneLeaveAnEmptyDatabaseOfAnEmptyFile) {
+  for (const bool begun : {true, false}) {
+    const std::string path = NewDatabasePath();
+    std::ofstream(path).close();
+    {
+      auto store = CaptureStore::Open(path, OpenMode::kReadWrite, WriteOnce());
+      ASSERT_TRUE(store.ok()) << store.status();
+      EXPECT_EQ((*store)->unfinished_files(), std::vector<std::string>());
       if (begun) {
         const auto id = (*store)->BeginImport("run", "team", false);
         ASSERT_TRUE(id.ok()) << id.status();
@@ -166,24 +216,31 @@ int ImportForEver(const std::string& path, int report_fd) {
   }
 }
 
-TEST(WriteOnceTest, AFullDiskLeavesAnEmptyDatabase) {
-  const std::string path = NewDatabasePath();
-  const int devnull = open("/dev/null", O_WRONLY);
-  const pid_t child = fork();
-  if (child == 0) {
-    signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit = {12 << 20, 12 << 20};
-    setrlimit(RLIMIT_FSIZE, &limit);
-    _exit(ImportForEver(path, devnull));
+TEST(WriteOnceTest, AFullDiskLeavesAnEmptyDatabaseOrNone) {
+  for (const bool was_there : {true, false}) {
+    const std::string path = NewDatabasePath();
+    if (was_there) std::ofstream(path).close();
+    const int devnull = open("/dev/null", O_WRONLY);
+    const pid_t child = fork();
+    if (child == 0) {
+      signal(SIGXFSZ, SIG_IGN);
+      const rlimit limit = {12 << 20, 12 << 20};
+      setrlimit(RLIMIT_FSIZE, &limit);
+      _exit(ImportForEver(path, devnull));
+    }
+    close(devnull);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(absl::StatusCode::kResourceExhausted));
+    if (!was_there) {
+      EXPECT_EQ(Left(path), std::vector<std::string>());
+      continue;
+    }
+    EXPECT_LT(std::filesystem::file_size(path), 2u << 20);
+    EXPECT_EQ(Query(path, "PRAGMA journal_mode"), "wal");
+    EXPECT_EQ(Query(path, "SELECT count(*) FROM captures"), "0");
   }
-  close(devnull);
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(absl::StatusCode::kResourceExhausted));
-  EXPECT_LT(std::filesystem::file_size(path), 2u << 20);
-  EXPECT_EQ(Query(path, "PRAGMA journal_mode"), "wal");
-  EXPECT_EQ(Query(path, "SELECT count(*) FROM captures"), "0");
 }
 
 TEST(WriteOnceTest, KillNineInTheMiddleOfAnImportLeavesNothingOfIt) {

@@ -1,6 +1,7 @@
 """What a person gets from the commands who types the wrong thing, or whose disk is full."""
 
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -98,6 +99,28 @@ def test_a_damaged_database_is_one_line(here):
     damaged.close()
     for command in (["export", "r", "--team", "t"], ["show", "r", "--team", "t", "--position", "0", "--checkpoint", "embed"]):
         assert refusal(PARITY, *command, "--db", database, code=5).endswith("has 3 bytes, a tensor row expects 8 at 0")
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_an_import_that_is_stopped_leaves_no_new_file(here, was_there):
+    log, database = here.path / "a.jsonl", here.path / "a.db"
+    line = '{"team":"t","checkpoint":"embed","token_idx":0,"values":[1,2]}\n'
+    log.write_text(line)
+    if was_there:
+        run(PARITY, "import", "--run", "r", log, "--db", database)
+    before = sorted(os.listdir(here.path))
+    stopped = subprocess.Popen([PARITY, "import", "--run", "s", "-", "--db", str(database)], stdin=subprocess.PIPE)
+    here.processes.append(stopped)
+    stopped.stdin.write((line * 20000).encode())  # 1.3 MB, more than a pipe holds: most of it has been read
+    stopped.stdin.flush()
+    assert database.exists()
+    stopped.send_signal(signal.SIGTERM)
+    assert stopped.wait(timeout=20) == -signal.SIGTERM
+    stopped.stdin.close()
+    if not was_there:
+        assert sorted(os.listdir(here.path)) == before
+    run(PARITY, "import", "--run", "s", log, "--db", database)
+    assert len(run(PARITY, "runs", "--format", "csv", "--db", database).stdout.splitlines()) == 2 + was_there
 
 
 def test_one_service_is_not_taken_for_the_other(here):
