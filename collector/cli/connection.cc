@@ -31,8 +31,10 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenFile(const ConnectionOptions& op
   }
   const query::OpenMode mode =
       access == Access::kRead ? query::OpenMode::kReadOnly : query::OpenMode::kReadWrite;
-  auto local = access == Access::kImport ? query::LocalCollector::OpenToImport(options.db)
-                                         : query::LocalCollector::Open(options.db, mode);
+  const int64_t min_free_bytes = options.min_free_mib << 20;
+  auto local = access == Access::kImport
+                   ? query::LocalCollector::OpenToImport(options.db, min_free_bytes)
+                   : query::LocalCollector::Open(options.db, mode, min_free_bytes);
   if (!local.ok()) return local.status();
   std::shared_ptr<query::LocalCollector> owner = *std::move(local);
   query::LocalCollector* collector = owner.get();

@@ -5,6 +5,7 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,8 +24,12 @@ class LocalCollector;
 namespace parity::cli {
 
 struct ConnectionOptions {
-  std::string collector;       // address, "HOST:PORT" or "unix:PATH"
-  std::string db;              // database file; exactly one of the two is set
+  std::string collector;  // address, "HOST:PORT" or "unix:PATH"
+  std::string db;         // database file; exactly one of the two is set
+  // Writes to `db` are refused while its disk has less free than this. A collector keeps 2 GiB,
+  // since it writes for days and nobody looks; a command writes as much as its log or its
+  // comparison and says so, so this only has to leave the machine working.
+  int64_t min_free_mib = 256;
   double timeout_seconds = 0;  // of a whole call; 0: none
   serve::TlsFiles tls;
 };

@@ -134,6 +134,7 @@ void AddDiffCommand(CLI::App& app, Invocation& invocation) {
   command->add_flag("--fail-on-drift", options->fail_on_drift, "Exit 1 on DRIFT too");
   AddFormatFlag(*command, {"table", "json", "jsonl", "csv", "md", "parity-csv"}, &options->format);
   AddConnectionFlags(*command, &options->connection);
+  AddReserveFlag(*command, &options->connection);
   command->footer(
       "Exit code: 0 PARITY or DRIFT, 1 DIVERGED, 3 not comparable or an incomplete capture.\n"
       "jsonl, csv and parity-csv give every row; the verdict then goes to standard error.\n"

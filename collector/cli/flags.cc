@@ -71,6 +71,16 @@ void AddConnectionFlags(CLI::App& command, ConnectionOptions* options) {
   AddChannelFlags(command, &options->tls, &options->timeout_seconds);
 }
 
+void AddReserveFlag(CLI::App& command, ConnectionOptions* options) {
+  command
+      .add_option("--min-free-mib", options->min_free_mib,
+                  "Refuse writes to --db while its disk has less free than this")
+      ->type_name("MIB")
+      ->needs(command.get_option("--db"))
+      ->check(CLI::Range(0, 1 << 30))
+      ->capture_default_str();
+}
+
 void AddFormatFlag(CLI::App& command, const std::vector<std::string>& choices,
                    std::string* format) {
   *format = choices.front();

@@ -37,6 +37,8 @@ absl::StatusOr<PositionRange> ParsePositions(absl::string_view text);
 
 // Adds --collector, --db, --timeout and the TLS flags.
 void AddConnectionFlags(CLI::App& command, ConnectionOptions* options);
+// Adds --min-free-mib, for a command that writes to --db. REQUIRES: AddConnectionFlags() before.
+void AddReserveFlag(CLI::App& command, ConnectionOptions* options);
 // Adds --timeout and the TLS flags alone, for a command that talks to a worker.
 void AddChannelFlags(CLI::App& command, serve::TlsFiles* tls, double* timeout_seconds);
 // Adds --format with the choices it takes, for example {"table", "json"}; the first is the default.

@@ -47,6 +47,17 @@ TEST(FlagsTest, TimeoutsAreSecondsThatAClockCanHold) {
   }
 }
 
+TEST(FlagsTest, TheReserveIsOfTheDatabasesDisk) {
+  CLI::App app;
+  ConnectionOptions options;
+  AddConnectionFlags(app, &options);
+  AddReserveFlag(app, &options);
+  app.parse("--db a --min-free-mib 0");
+  EXPECT_EQ(options.min_free_mib, 0);
+  EXPECT_THROW(app.parse("--collector a:1 --min-free-mib 0"), CLI::RequiresError);
+  EXPECT_THROW(app.parse("--db a --min-free-mib -1"), CLI::ValidationError);
+}
+
 TEST(FlagsTest, CollectorAndDbExcludeEachOther) {
   CLI::App app;
   ConnectionOptions options;

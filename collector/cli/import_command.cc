@@ -120,6 +120,7 @@ void AddImportCommand(CLI::App& app, Invocation& invocation) {
       ->type_name("HEX");
   AddFormatFlag(*command, {"table", "json"}, &flags->format);
   AddConnectionFlags(*command, &flags->connection);
+  AddReserveFlag(*command, &flags->connection);
   command->footer(
       "Lines are {\"team\",\"checkpoint\",\"token_idx\",\"dtype\",\"shape\",\"values\"}; the last "
       "line of a\nteam, checkpoint and token wins. Exit code 3 when damaged lines were skipped.\n"

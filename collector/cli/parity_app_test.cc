@@ -339,6 +339,11 @@ TEST_F(ParityAppTest, ImportIntoAFileStoresTheWholeLogOrNothing) {
   EXPECT_EQ(with(import, {"--timeout", "1e-9", good}).code, ExitCode::kUnavailable);
   EXPECT_EQ(with({"import", "--run", "no such name", "--db", db}, {good}).code,
             ExitCode::kBadInput);
+  const Outcome full = with(import, {"--min-free-mib", "1073741824", good});  // a PiB
+  EXPECT_EQ(full.code, ExitCode::kStorage);
+  EXPECT_NE(full.err.find(" MiB free, and 1073741824 MiB are to stay (--min-free-mib); "),
+            std::string::npos)
+      << full.err;
   EXPECT_FALSE(std::filesystem::exists(db)) << "nothing stored, so no file";
   EXPECT_FALSE(std::filesystem::exists(db + ".lock"));
   const Outcome damaged = with(import, {bad});

@@ -24,7 +24,8 @@ using IngestStream = grpc::ClientReaderWriterInterface<v1::IngestRequest, v1::In
 class CollectorServiceTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto local = LocalCollector::Open(store::NewDatabasePath(), OpenMode::kReadWrite);
+    auto local =
+        LocalCollector::Open(store::NewDatabasePath(), OpenMode::kReadWrite, /*min_free_bytes=*/0);
     ASSERT_TRUE(local.ok()) << local.status();
     local_ = *std::move(local);
   }

@@ -17,15 +17,19 @@ constexpr int64_t kImportCommitBytes = 4 << 20;
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LocalCollector>> LocalCollector::Open(const std::string& db_path,
-                                                                     OpenMode mode) {
+                                                                     OpenMode mode,
+                                                                     int64_t min_free_bytes) {
+  store::StoreOptions options;
+  options.min_free_bytes = min_free_bytes;
   ASSIGN_OR_RETURN(std::unique_ptr<store::CaptureStore> store,
-                   store::CaptureStore::Open(db_path, mode));
+                   store::CaptureStore::Open(db_path, mode, options));
   return std::unique_ptr<LocalCollector>(new LocalCollector(std::move(store)));
 }
 
 absl::StatusOr<std::unique_ptr<LocalCollector>> LocalCollector::OpenToImport(
-    const std::string& db_path) {
+    const std::string& db_path, int64_t min_free_bytes) {
   store::StoreOptions options;
+  options.min_free_bytes = min_free_bytes;
   options.commit_bytes = kImportCommitBytes;
   options.write_once = true;
   ASSIGN_OR_RETURN(std::unique_ptr<store::CaptureStore> store,

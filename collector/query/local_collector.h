@@ -4,6 +4,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,12 +26,15 @@ using store::OpenMode;
 class LocalCollector {
  public:
   // Errors: those of CaptureStore::Open. Read-only works beside a live collector on the same file.
+  // `min_free_bytes`: StoreOptions.
   static absl::StatusOr<std::unique_ptr<LocalCollector>> Open(const std::string& db_path,
-                                                              OpenMode mode);
+                                                              OpenMode mode,
+                                                              int64_t min_free_bytes);
   // Read-write, for one import: into a new file as one transaction (StoreOptions::write_once), into
   // another in small commits, so that the disk is busy while lines are still parsed. A file that it
   // makes goes again when nothing was imported into it.
-  static absl::StatusOr<std::unique_ptr<LocalCollector>> OpenToImport(const std::string& db_path);
+  static absl::StatusOr<std::unique_ptr<LocalCollector>> OpenToImport(const std::string& db_path,
+                                                                      int64_t min_free_bytes);
   ~LocalCollector();
 
   // Starts the in-process server at the first call: what needs none does not wait for one.

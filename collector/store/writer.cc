@@ -231,9 +231,10 @@ absl::Status Writer::CheckWritable() {
   if (statvfs(DirectoryOf(database_->path()).c_str(), &disk) != 0) return absl::OkStatus();
   const int64_t free_bytes = static_cast<int64_t>(disk.f_bavail) * disk.f_frsize;
   if (free_bytes >= options_.min_free_bytes) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat(
-      database_->path(), ": the disk has ", free_bytes / kMiB, " MiB free, writes need ",
-      options_.min_free_bytes / kMiB, " MiB; delete runs or make room"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat(database_->path(), ": the disk has ", free_bytes / kMiB, " MiB free, and ",
+                   options_.min_free_bytes / kMiB,
+                   " MiB are to stay (--min-free-mib); delete runs or make room"));
 }
 
 void Writer::NoteFailure(const absl::Status& status) {
