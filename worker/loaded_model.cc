@@ -14,9 +14,9 @@
 #include "kernels/cuda/cuda_factory.h"
 #include "kernels/dtype.h"
 #include "proto/status/status_macros.h"
+#include "proto/text/utf8.h"
 #include "worker/engine/backend_engine.h"
 #include "worker/llama/llama_engine.h"
-#include "worker/tokenizer/utf8.h"
 
 namespace parity::worker {
 namespace {
@@ -123,7 +123,7 @@ request::Served LoadedModel::Serve() const {
   served.tokenizer_status = tokenizer_status;
   // A file may have any name, a message holds UTF-8.
   const std::string& name = file->name();
-  served.model_name = tokenizer::IsUtf8(name) ? name : absl::CHexEscape(name);
+  served.model_name = text::IsUtf8(name) ? name : absl::CHexEscape(name);
   served.model_sha256 = file->sha256();
   served.context_tokens = context_tokens;
   served.host = HostName();

@@ -84,6 +84,7 @@ absl::Status ExportToFile(const v1::ExportRequest& request, const std::string& p
   if (std::filesystem::exists(found) && !std::filesystem::is_regular_file(found)) {
     return Annotate(WriteExport(request, path, collector, console), path);
   }
+  // As collector/store/store_lock.cc does: no room below both knows of files.
   std::filesystem::path target = path;
   for (int links = 0; links < kMostLinks && std::filesystem::is_symlink(target, error); ++links) {
     target = target.parent_path() / std::filesystem::read_symlink(target, error);

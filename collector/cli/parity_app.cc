@@ -12,8 +12,8 @@
 #include "collector/cli/import_command.h"
 #include "collector/cli/runs_command.h"
 #include "collector/cli/show_command.h"
-#include "collector/cli/text.h"
 #include "proto/serve/command_line.h"
+#include "proto/text/utf8.h"
 
 namespace parity::cli {
 namespace {
@@ -23,9 +23,9 @@ absl::Status CheckUtf8(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
     const std::string type = option->get_type_name(), name = option->get_name();
     if (type == "FILE" || name == "FILE" || type == "ADDR") continue;
-    for (const std::string& text : option->results()) {
-      if (IsUtf8(text)) continue;
-      return absl::InvalidArgumentError(absl::StrCat(name, " '", text, "': expected UTF-8"));
+    for (const std::string& value : option->results()) {
+      if (text::IsUtf8(value)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(name, " '", value, "': expected UTF-8"));
     }
   }
   return absl::OkStatus();

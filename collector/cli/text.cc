@@ -44,13 +44,6 @@ int DisplayWidth(absl::string_view text) {
   return width;
 }
 
-bool IsUtf8(absl::string_view bytes) {
-  for (int32_t i = 0; i < static_cast<int32_t>(bytes.size());) {
-    if (Next(bytes, &i) < 0) return false;
-  }
-  return true;
-}
-
 std::string Truncate(absl::string_view text, int width) {
   if (DisplayWidth(text) <= width) return std::string(text);
   int used = 0;

@@ -17,9 +17,6 @@ int DisplayWidth(absl::string_view text);
 // >= 1.
 std::string Truncate(absl::string_view text, int width);
 
-// Whether `bytes` are UTF-8, as the text fields of a message must be.
-bool IsUtf8(absl::string_view bytes);
-
 // Untrusted bytes as one harmless line: control characters and invalid UTF-8 become \n, \t, \xNN.
 std::string Printable(absl::string_view bytes);
 

@@ -24,13 +24,6 @@ TEST(TextTest, TruncateKeepsWholeCharacters) {
   EXPECT_LE(DisplayWidth(Truncate("日本語", 4)), 4);
 }
 
-TEST(TextTest, KnowsUtf8) {
-  for (const char* good : {"", "abc", "日本", "🙂"}) EXPECT_TRUE(IsUtf8(good)) << good;
-  for (const char* bad : {"\xff", "a\xc3", "\xed\xa0\x80", "\xc0\x80"}) {
-    EXPECT_FALSE(IsUtf8(bad)) << Printable(bad);
-  }
-}
-
 TEST(TextTest, UntrustedBytesCannotMoveTheCursor) {
   EXPECT_EQ(Printable("a\nb\tc\r"), "a\\nb\\tc\\r");
   EXPECT_EQ(Printable("\x1b[31m"), "\\x1b[31m");

@@ -18,6 +18,7 @@
 #include "proto/checkpoint/name.h"
 #include "proto/status/status_macros.h"
 #include "proto/tensor/values.h"
+#include "proto/text/capture_name.h"
 
 namespace parity::importer {
 namespace {
@@ -174,7 +175,7 @@ absl::Status StoreLogImporter::Damaged(absl::string_view what) {
 
 absl::Status StoreLogImporter::CheckTeam(const std::string& team) const {
   if (team.empty()) return absl::InvalidArgumentError("no team in the line, and none was given");
-  RETURN_IF_ERROR(store::CheckTeamName(team));
+  RETURN_IF_ERROR(text::CheckTeamName(team));
   if (teams_.size() >= kMaxTeams && teams_.count(team) == 0) {
     return absl::InvalidArgumentError(absl::StrCat("more than ", kMaxTeams, " teams in one log"));
   }
@@ -305,8 +306,8 @@ absl::StatusOr<v1::ImportResponse> StoreLogImporter::Finish() {
 
 absl::StatusOr<std::unique_ptr<LogImporter>> LogImporter::Create(store::CaptureStore* store,
                                                                  const v1::ImportOptions& options) {
-  RETURN_IF_ERROR(store::CheckRunName(options.run()));
-  if (!options.team().empty()) RETURN_IF_ERROR(store::CheckTeamName(options.team()));
+  RETURN_IF_ERROR(text::CheckRunName(options.run()));
+  if (!options.team().empty()) RETURN_IF_ERROR(text::CheckTeamName(options.team()));
   const std::map<std::string, std::string> aliases(options.aliases().begin(),
                                                    options.aliases().end());
   ASSIGN_OR_RETURN(AliasTable table, AliasTable::Create(aliases));

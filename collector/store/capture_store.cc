@@ -1,11 +1,9 @@
 #include "collector/store/capture_store.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "collector/store/capture_catalog.h"
 #include "collector/store/comparison_table.h"
@@ -15,31 +13,19 @@
 #include "collector/store/store_lock.h"
 #include "collector/store/writer.h"
 #include "proto/status/status_macros.h"
+#include "proto/text/capture_name.h"
 
 namespace parity::store {
 namespace {
 
-constexpr size_t kMaxNameBytes = 128;
-// Every answer about a run holds them, and a message has 20 MiB for a hundred runs.
-constexpr size_t kMaxNoteBytes = 64 << 10;
+// Every answer about a run holds it: a message has 20 MiB for a hundred runs.
 constexpr size_t kMaxProvenanceBytes = 64 << 10;
 
-absl::Status CheckName(absl::string_view what, absl::string_view name, absl::string_view also) {
-  const bool allowed = std::all_of(name.begin(), name.end(), [&](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-           absl::string_view("._-").find(c) != absl::string_view::npos ||
-           also.find(c) != absl::string_view::npos;
-  });
-  if (!name.empty() && name.size() <= kMaxNameBytes && allowed) return absl::OkStatus();
+absl::Status CheckProvenance(const v1::Provenance& provenance) {
+  const size_t bytes = provenance.ByteSizeLong();
+  if (bytes <= kMaxProvenanceBytes) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat(what, " name of ", name.size(), " bytes: expected 1 to ", kMaxNameBytes,
-                   " of letters, digits, \"._-\"", also.empty() ? "" : ", spaces and \"+\""));
-}
-
-absl::Status CheckSize(absl::string_view what, size_t bytes, size_t most) {
-  if (bytes <= most) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("a ", what, " of ", bytes, " bytes, at most ", most, " are taken"));
+      absl::StrCat("provenance: found ", bytes, " bytes, expected at most ", kMaxProvenanceBytes));
 }
 
 absl::StatusOr<std::pair<std::vector<CheckpointInfo>, std::vector<int64_t>>> ReadCheckpoints(
@@ -64,9 +50,6 @@ absl::StatusOr<std::pair<std::vector<CheckpointInfo>, std::vector<int64_t>>> Rea
 }
 
 }  // namespace
-
-absl::Status CheckRunName(absl::string_view run) { return CheckName("run", run, ""); }
-absl::Status CheckTeamName(absl::string_view team) { return CheckName("team", team, " +"); }
 
 CaptureStore::CaptureStore(std::string path)
     : path_(std::move(path)), connections_(std::make_shared<ConnectionPool>(path_)) {}
@@ -148,10 +131,10 @@ absl::StatusOr<BegunCapture> CaptureStore::BeginCapture(absl::string_view run,
                                                         const v1::Provenance& provenance,
                                                         absl::string_view note) {
   RETURN_IF_ERROR(RequireWriter());
-  RETURN_IF_ERROR(CheckRunName(run));
-  RETURN_IF_ERROR(CheckTeamName(team));
-  RETURN_IF_ERROR(CheckSize("note", note.size(), kMaxNoteBytes));
-  RETURN_IF_ERROR(CheckSize("provenance", provenance.ByteSizeLong(), kMaxProvenanceBytes));
+  RETURN_IF_ERROR(text::CheckRunName(run));
+  RETURN_IF_ERROR(text::CheckTeamName(team));
+  RETURN_IF_ERROR(text::CheckNote(note));
+  RETURN_IF_ERROR(CheckProvenance(provenance));
   const NewCapture capture = {std::string(run), std::string(team), provenance, std::string(note)};
   BegunCapture begun;
   RETURN_IF_ERROR(
@@ -198,8 +181,8 @@ absl::Status CaptureStore::Suspend(int64_t capture_id, const v1::CaptureCounts& 
 absl::StatusOr<int64_t> CaptureStore::BeginImport(absl::string_view run, absl::string_view team,
                                                   bool replace) {
   RETURN_IF_ERROR(RequireWriter());
-  RETURN_IF_ERROR(CheckRunName(run));
-  RETURN_IF_ERROR(CheckTeamName(team));
+  RETURN_IF_ERROR(text::CheckRunName(run));
+  RETURN_IF_ERROR(text::CheckTeamName(team));
   int64_t id = 0;
   RETURN_IF_ERROR(writer_->Run(Writer::Kind::kBeginsImport,
                                [&](Database& database, BatchInserter&) -> absl::Status {

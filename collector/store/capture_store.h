@@ -41,10 +41,6 @@ struct BegunCapture {
   bool resumed = false;
 };
 
-// Run names: 1 to 128 bytes of [A-Za-z0-9._-]. Team names: those, spaces and "+".
-absl::Status CheckRunName(absl::string_view run);
-absl::Status CheckTeamName(absl::string_view team);
-
 class CaptureStore {
  public:
   static absl::StatusOr<std::unique_ptr<CaptureStore>> Open(const std::string& path, OpenMode mode,

@@ -43,7 +43,8 @@ bool StillNamed(const std::string& path, int fd) {
 }
 
 // The file that a link leads to, which need not be there yet. The lock is beside it, as SQLite's
-// own files are: one database has one lock.
+// own files are: one database has one lock. (collector/cli/export_command.cc follows links
+// likewise: no room below both knows of files.)
 std::string FileOf(const std::string& database_path) {
   std::error_code error;
   std::filesystem::path file = database_path;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "proto/status/status_macros.h"
+#include "proto/text/capture_name.h"
 #include "worker/request/validation.h"
 
 namespace parity::request {
@@ -141,7 +142,7 @@ void NameCapture(const v1::GenerateRequest& request, const Served& served, Plan&
   if (plan.team.empty()) {
     plan.team = absl::StrCat("worker-", engine);
     if (plan.shadow) absl::StrAppend(&plan.team, "-shadow-of-", plan.followed_team);
-    plan.team = plan.team.substr(0, 128);
+    plan.team = plan.team.substr(0, text::kMaxNameBytes);
   }
 }
 

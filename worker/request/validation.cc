@@ -4,34 +4,27 @@
 #include <cmath>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "proto/text/capture_name.h"
 #include "worker/capture/capture_spec.h"
-#include "worker/tokenizer/utf8.h"
 
 namespace parity::request {
 namespace {
 
-constexpr size_t kMaxNameBytes = 128;
-constexpr size_t kMaxNoteBytes = 64 << 10;   // a page or ten; it opens every stream of the capture
 constexpr size_t kMaxPromptBytes = 4 << 20;  // the tokenizer's own limit
 constexpr int kMaxStopStrings = 16;
 constexpr size_t kMaxStopBytes = 256;
-
-bool IsName(absl::string_view text, absl::string_view also) {
-  if (text.empty() || text.size() > kMaxNameBytes) return false;
-  return std::all_of(text.begin(), text.end(), [&](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-           also.find(c) != absl::string_view::npos;
-  });
-}
 
 class Violations {
  public:
   template <typename... Args>
   void Add(const Args&... args) {
     list_.push_back(absl::StrCat(args...));
+  }
+  void AddError(const absl::Status& status) {
+    if (!status.ok()) Add(status.message());
   }
 
   absl::Status status() const {
@@ -65,16 +58,11 @@ void CheckNames(const v1::GenerateRequest& request, Violations& violations) {
     if (request.has_capture() && FollowedCapture(request).empty()) {
       violations.Add("run: empty, expected a name since a capture is asked for");
     }
-  } else if (!IsRunName(request.run())) {
-    violations.Add("run: expected 1 to 128 bytes of [A-Za-z0-9._-]");
+  } else {
+    violations.AddError(text::CheckRunName(request.run()));
   }
-  if (!request.team().empty() && !IsTeamName(request.team())) {
-    violations.Add("team: expected 1 to 128 bytes of [A-Za-z0-9._+ -]");
-  }
-  if (request.note().size() > kMaxNoteBytes || !tokenizer::IsUtf8(request.note())) {
-    violations.Add("note: found ", request.note().size(), " bytes, expected at most ",
-                   kMaxNoteBytes, " of UTF-8");
-  }
+  if (!request.team().empty()) violations.AddError(text::CheckTeamName(request.team()));
+  violations.AddError(text::CheckNote(request.note()));
   if (!request.shadow().empty() && !ParseFollowed(request.shadow()).ok()) {
     violations.Add("shadow: expected RUN/TEAM");
   }
@@ -131,20 +119,17 @@ void CheckSampling(const v1::GenerateRequest& request, Violations& violations) {
 
 }  // namespace
 
-bool IsRunName(absl::string_view text) { return IsName(text, "._-"); }
-bool IsTeamName(absl::string_view text) { return IsName(text, "._-+ "); }
-
 const std::string& FollowedCapture(const v1::GenerateRequest& request) {
   return request.shadow().empty() ? request.follow() : request.shadow();
 }
 
-absl::StatusOr<std::pair<std::string, std::string>> ParseFollowed(absl::string_view text) {
-  const size_t slash = text.find('/');
-  if (slash == absl::string_view::npos || !IsRunName(text.substr(0, slash)) ||
-      !IsTeamName(text.substr(slash + 1))) {
+absl::StatusOr<std::pair<std::string, std::string>> ParseFollowed(absl::string_view followed) {
+  const std::pair<std::string, std::string> parts =
+      absl::StrSplit(followed, absl::MaxSplits('/', 1));
+  if (!text::CheckRunName(parts.first).ok() || !text::CheckTeamName(parts.second).ok()) {
     return absl::InvalidArgumentError("expected RUN/TEAM");
   }
-  return std::make_pair(std::string(text.substr(0, slash)), std::string(text.substr(slash + 1)));
+  return parts;
 }
 
 absl::Status Validate(const v1::GenerateRequest& request, const Limits& limits) {
@@ -153,8 +138,7 @@ absl::Status Validate(const v1::GenerateRequest& request, const Limits& limits) 
   CheckInput(request, limits, violations);
   CheckSampling(request, violations);
   if (request.has_capture()) {
-    const auto selection = capture::Selection::Select(request.capture(), limits.checkpoints);
-    if (!selection.ok()) violations.Add(selection.status().message());
+    violations.AddError(capture::Selection::Select(request.capture(), limits.checkpoints).status());
   }
   return violations.status();
 }

@@ -27,14 +27,10 @@ struct Limits {
 // ...". Never echoes prompt or stop strings.
 absl::Status Validate(const v1::GenerateRequest& request, const Limits& limits);
 
-// 1 to 128 bytes of [A-Za-z0-9._-]; team names may hold spaces and "+" too.
-bool IsRunName(absl::string_view text);
-bool IsTeamName(absl::string_view text);
-
 // The capture whose ids the request feeds, "RUN/TEAM": its shadow or its follow; empty: its own.
 const std::string& FollowedCapture(const v1::GenerateRequest& request);
 // "RUN/TEAM" to its parts; INVALID_ARGUMENT.
-absl::StatusOr<std::pair<std::string, std::string>> ParseFollowed(absl::string_view text);
+absl::StatusOr<std::pair<std::string, std::string>> ParseFollowed(absl::string_view followed);
 
 }  // namespace parity::request
 

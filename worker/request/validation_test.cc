@@ -115,14 +115,13 @@ TEST(ValidationTest, AShadowNeedsNoPromptButAName) {
   }
 }
 
-TEST(ValidationTest, NamesAreBounded) {
-  EXPECT_TRUE(IsRunName(std::string(128, 'a')));
-  EXPECT_FALSE(IsRunName(std::string(129, 'a')));
-  EXPECT_FALSE(IsRunName(""));
-  EXPECT_FALSE(IsRunName("a+b"));
-  EXPECT_TRUE(IsTeamName("a+b c"));
-  EXPECT_FALSE(IsTeamName("a/b"));
-  EXPECT_FALSE(IsTeamName("\xC3\xA9"));
+TEST(ValidationTest, NamesAreThoseOfTheStore) {
+  v1::GenerateRequest request = Good();
+  request.set_run("a+b");
+  request.set_team("a+b c");
+  EXPECT_THAT(Check(request), Invalid("1 invalid field: run: found 3 bytes, expected 1 to 128 of"));
+  request.set_team("a/b");
+  EXPECT_THAT(Check(request), Invalid("; team: found 3 bytes, expected 1 to 128 of"));
 }
 
 // Row 18 of the facts' list of vulnerability classes: integers at the ends of their type.

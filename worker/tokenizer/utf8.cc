@@ -62,16 +62,6 @@ void AppendUtf8(std::string& out, uint32_t code_point) {
   }
 }
 
-bool IsUtf8(absl::string_view text) {
-  std::string back;
-  back.reserve(text.size());
-  for (const uint32_t code_point : CodePoints(text)) {
-    if (code_point >= 0xD800 && code_point <= 0xDFFF) return false;  // a surrogate
-    AppendUtf8(back, code_point);
-  }
-  return back == text;  // not of a stray byte (a replacement now) or an overlong form
-}
-
 std::string WithSpaceMarks(absl::string_view text) {
   return absl::StrReplaceAll(text, {{" ", kSpaceMark}});
 }

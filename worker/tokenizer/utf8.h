@@ -24,9 +24,6 @@ std::vector<uint32_t> CodePoints(absl::string_view text);
 // Appends the UTF-8 of `code_point`. REQUIRES: code_point <= 0x10FFFF.
 void AppendUtf8(std::string& out, uint32_t code_point);
 
-// Whether `text` is UTF-8 by the book, as a text field of a message must be.
-bool IsUtf8(absl::string_view text);
-
 // U+2581, which stands for a space in the token texts of SentencePiece and its kin.
 inline constexpr absl::string_view kSpaceMark = "\xE2\x96\x81";
 std::string WithSpaceMarks(absl::string_view text);

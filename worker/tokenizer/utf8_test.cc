@@ -26,15 +26,5 @@ TEST(Utf8Test, BytesThatBeginNoSequenceAreReplacedOneByOne) {
   EXPECT_EQ(CodePoints("\xF4\x90\x80\x80"), (std::vector<uint32_t>{r, r, r, r}));  // > U+10FFFF
 }
 
-TEST(Utf8Test, KnowsWhatAMessageMayHold) {
-  for (const char* good : {"", "abc", "\u00e9\u20ac\U0001F680", "\uFFFD", "\U0010FFFF"}) {
-    EXPECT_TRUE(IsUtf8(good)) << good;
-  }
-  // Stray, cut off, overlong, a surrogate, beyond the last code point.
-  for (const char* bad : {"\xff", "a\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80"}) {
-    EXPECT_FALSE(IsUtf8(bad)) << bad;
-  }
-}
-
 }  // namespace
 }  // namespace parity::tokenizer
