@@ -11,7 +11,7 @@
 
 namespace parity::exporter {
 
-// Receives the text in pieces of at most about 1 MiB, split anywhere. A status that is not OK ends
+// Receives the text in pieces of at most 1 MiB, split anywhere. A status that is not OK ends
 // the export.
 using ChunkCallback = std::function<absl::Status(absl::string_view)>;
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 
@@ -159,6 +160,27 @@ TEST_F(ExportTest, MaxValuesAndGlobsShortenTheLog) {
   EXPECT_EQ(Text(v1::ExportRequest::FORMAT_CAPTURE_JSONL),
             "{\"team\":\"a\",\"checkpoint\":\"logits\",\"token_idx\":0,\"dtype\":\"F32\","
             "\"shape\":\"[1,2]\",\"values\":[1]}\n");
+}
+
+TEST_F(ExportTest, ALongLineComesInPiecesThatAMessageHolds) {
+  constexpr int kValues = 300'000;
+  std::string line =
+      absl::StrCat(R"({"team":"a","checkpoint":"logits","token_idx":0,"dtype":"F32",)",
+                   "\"shape\":\"[1,", kValues, "]\",\"values\":[-1.2345678e-30");
+  for (int i = 1; i < kValues; ++i) line += ",-1.2345678e-30";
+  line += "]}\n";
+  ASSERT_GT(line.size(), 4u << 20);
+  Import("r", line);
+  request_.set_format(v1::ExportRequest::FORMAT_CAPTURE_JSONL);
+  std::string text;
+  size_t longest = 0;
+  ASSERT_TRUE(Export(*store_, request_, [&](absl::string_view piece) {
+                longest = std::max(longest, piece.size());
+                text.append(piece.data(), piece.size());
+                return absl::OkStatus();
+              }).ok());
+  EXPECT_LE(longest, 1u << 20);
+  EXPECT_TRUE(text == line) << text.size() << " bytes, expected " << line.size();
 }
 
 TEST_F(ExportTest, RefusesWhatItCannotDo) {

@@ -9,8 +9,10 @@
 namespace parity::exporter {
 namespace {
 
-constexpr size_t kChunkBytes =
-    256 << 10;  // well under gRPC's 4 MiB a message, large enough to be cheap
+// Collected before it is handed on: enough to be cheap.
+constexpr size_t kChunkBytes = 256 << 10;
+// Handed on at once: a tensor's line may have 60 MB, a message 20 MiB.
+constexpr size_t kMaxPieceBytes = 1 << 20;
 
 }  // namespace
 
@@ -66,8 +68,10 @@ absl::Status TextSink::EndLine() {
 }
 
 absl::Status TextSink::Finish() {
-  if (buffer_.empty()) return absl::OkStatus();
-  const absl::Status status = callback_(buffer_);
+  absl::Status status;
+  for (size_t at = 0; status.ok() && at < buffer_.size(); at += kMaxPieceBytes) {
+    status = callback_(absl::string_view(buffer_).substr(at, kMaxPieceBytes));
+  }
   buffer_.clear();
   return status;
 }

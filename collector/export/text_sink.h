@@ -11,8 +11,8 @@
 
 namespace parity::exporter {
 
-// Numbers are written with a fixed format whatever the locale, so that equal contents give equal
-// bytes.
+// Chunks have at most 1 MiB, however long a line is. Numbers are written with a fixed format
+// whatever the locale, so that equal contents give equal bytes.
 class TextSink {
  public:
   using Callback = std::function<absl::Status(absl::string_view)>;
