@@ -91,12 +91,11 @@ class StoreLogImporter : public LogImporter {
   }
 
   absl::Status Feed(absl::string_view bytes) override;
-  absl::Status NextSource(absl::string_view source_name) override;
   absl::StatusOr<v1::ImportResponse> Finish() override;
 
  private:
   absl::Status TakeLine(absl::string_view line);
-  absl::Status EndSource();
+  absl::Status EndLastLine();
   absl::Status Damaged(absl::string_view what);
   // Turns line_ into tensor_; an error says what is wrong with the line.
   absl::Status MakeTensor();
@@ -150,18 +149,11 @@ absl::Status StoreLogImporter::Feed(absl::string_view bytes) {
   return outcome_.status();
 }
 
-absl::Status StoreLogImporter::EndSource() {
+absl::Status StoreLogImporter::EndLastLine() {
   if (!too_long_ && partial_.empty()) return absl::OkStatus();
   const int64_t bytes = response_.bytes();
   RETURN_IF_ERROR(Feed("\n"));
   response_.set_bytes(bytes);  // the line feed was ours
-  return absl::OkStatus();
-}
-
-absl::Status StoreLogImporter::NextSource(absl::string_view source_name) {
-  RETURN_IF_ERROR(EndSource());
-  source_ = std::string(source_name);
-  line_number_ = 0;
   return absl::OkStatus();
 }
 
@@ -273,7 +265,7 @@ absl::Status StoreLogImporter::Flush(TeamImport& import) {
 }
 
 absl::StatusOr<v1::ImportResponse> StoreLogImporter::Finish() {
-  RETURN_IF_ERROR(EndSource());
+  RETURN_IF_ERROR(EndLastLine());
   if (teams_.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         source_, ": no usable line in ", response_.lines(), " lines",

@@ -28,11 +28,8 @@ class LogImporter {
   // Any error of the store. After an error only destruction is useful.
   virtual absl::Status Feed(absl::string_view bytes) = 0;
 
-  // Ends the log fed so far (a last line without a line feed included) and begins another one: line
-  // numbers in messages start again and name `source_name`. Same errors as Feed.
-  virtual absl::Status NextSource(absl::string_view source_name) = 0;
-
-  // Ends the import and makes its captures visible. INVALID_ARGUMENT: nothing usable in it.
+  // Takes a last line without a line feed too, ends the import and makes its captures visible.
+  // INVALID_ARGUMENT: nothing usable in it.
   virtual absl::StatusOr<v1::ImportResponse> Finish() = 0;
 };
 

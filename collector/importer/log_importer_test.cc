@@ -250,17 +250,17 @@ TEST_F(LogImporterTest, AnAbandonedImportLeavesNothing) {
   EXPECT_EQ(store_->OpenCapture("r", "t").status().code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(LogImporterTest, LinesOfTheNextSourceAreNumberedFromOne) {
+TEST_F(LogImporterTest, ALastLineNeedsNoLineFeed) {
   auto importer = *LogImporter::Create(store_.get(), options_);
   ASSERT_TRUE(
-      importer->Feed("{\"team\":\"t\",\"checkpoint\":\"embed\",\"token_idx\":0,\"values\":[1]}")
+      importer
+          ->Feed("bad\n{\"team\":\"t\",\"checkpoint\":\"embed\",\"token_idx\":0,\"values\":[1]}")
           .ok());
-  ASSERT_TRUE(importer->NextSource("y.jsonl").ok());
-  ASSERT_TRUE(importer->Feed("bad\n").ok());
   const auto r = importer->Finish();
   ASSERT_TRUE(r.ok()) << r.status();
   EXPECT_EQ(r->tensors(), 1);
-  EXPECT_THAT(r->damage(0), HasSubstr("y.jsonl:1: "));
+  EXPECT_EQ(r->lines(), 2);
+  EXPECT_THAT(r->damage(0), HasSubstr(":1: "));
 }
 
 TEST_F(LogImporterTest, ACaptureThatCameWhileTheLogWasReadIsNotReplacedUnasked) {
