@@ -9,6 +9,7 @@
 #include "collector/cli/unfinished_files.h"
 #include "collector/query/local_collector.h"
 #include "proto/serve/channel.h"
+#include "proto/status/annotate.h"
 #include "proto/status/grpc_status.h"
 #include "proto/status/status_macros.h"
 

@@ -15,7 +15,7 @@
 #include "collector/cli/export_stream.h"
 #include "collector/cli/unfinished_files.h"
 #include "proto/serve/command_line.h"
-#include "proto/status/grpc_status.h"
+#include "proto/status/annotate.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::cli {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "collector/cli/proto_json.h"
+#include "proto/status/annotate.h"
 #include "proto/status/grpc_status.h"
 
 namespace parity::cli {

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "proto/status/grpc_status.h"
+#include "proto/status/annotate.h"
 #include "proto/status/status_macros.h"
 #include "proto/tensor/values.h"
 

@@ -23,9 +23,4 @@ absl::Status FromGrpcStatus(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
 }
 
-absl::Status Annotate(const absl::Status& status, absl::string_view subject) {
-  if (status.ok()) return status;
-  return absl::Status(status.code(), absl::StrCat(subject, ": ", status.message()));
-}
-
 }  // namespace parity

@@ -6,7 +6,6 @@
 #include <grpcpp/support/status.h>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
 
 namespace parity {
 
@@ -14,9 +13,6 @@ namespace parity {
 // a message that cannot be encoded) is replaced by what the code says.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 absl::Status FromGrpcStatus(const grpc::Status& status);
-
-// Same code; message becomes "<subject>: <message>". OK stays OK.
-absl::Status Annotate(const absl::Status& status, absl::string_view subject);
 
 }  // namespace parity
 

@@ -27,13 +27,6 @@ TEST(GrpcStatusTest, AnEmptyMessageSaysWhatTheCodeSays) {
             "the call failed without a reason (INTERNAL)");
 }
 
-TEST(GrpcStatusTest, AnnotatePutsTheSubjectInFront) {
-  const absl::Status status = Annotate(absl::NotFoundError("no such run"), "run 'a'");
-  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(status.message(), "run 'a': no such run");
-  EXPECT_TRUE(Annotate(absl::OkStatus(), "run 'a'").ok());
-}
-
 absl::StatusOr<int> Half(int value) {
   if (value % 2 != 0) return absl::InvalidArgumentError("odd");
   return value / 2;

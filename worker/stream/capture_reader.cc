@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "proto/status/annotate.h"
 #include "proto/status/grpc_status.h"
 
 namespace parity::stream {

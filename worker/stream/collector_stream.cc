@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "proto/status/annotate.h"
 #include "proto/status/grpc_status.h"
 #include "proto/status/status_macros.h"
 #include "worker/stream/ingest_message.h"
