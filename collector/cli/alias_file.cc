@@ -2,8 +2,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -33,6 +35,11 @@ absl::StatusOr<Aliases> ParseAliases(absl::string_view text, absl::string_view s
 }
 
 absl::StatusOr<Aliases> ReadAliasFile(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {  // which opens like a file, and reads as empty
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": is a directory, expected an alias file"));
+  }
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   if (file) text << file.rdbuf();

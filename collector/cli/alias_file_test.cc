@@ -23,6 +23,7 @@ TEST(AliasFileTest, DamageIsLocated) {
             "names.txt:2: pattern 'a' came before");
   EXPECT_EQ(ReadAliasFile("no-such.txt").status().message(),
             "no-such.txt: No such file or directory");
+  EXPECT_EQ(ReadAliasFile("/").status().message(), "/: is a directory, expected an alias file");
 }
 
 }  // namespace

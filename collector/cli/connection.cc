@@ -91,12 +91,9 @@ absl::Status Connection::Compare(const v1::CompareRequest& request,
                                  v1::ComparisonSummary* summary) const {
   if (local_ != nullptr) {
     const auto deadline = After(timeout_seconds_);
-    const auto take = [&](const v1::ComparisonRow& row) -> absl::Status {
+    const auto take = [&](const v1::ComparisonRow& row) {
       on_row(row);
-      if (timeout_seconds_ <= 0 || std::chrono::system_clock::now() < deadline) {
-        return absl::OkStatus();
-      }
-      return absl::DeadlineExceededError("Deadline Exceeded");
+      return CheckTime(deadline);
     };
     return local_->Compare(request, take, summary);
   }
@@ -125,9 +122,7 @@ absl::Status Connection::ImportHere(const v1::ImportOptions& options,
   absl::Status fed;
   RETURN_IF_ERROR(read([&](absl::string_view piece) {
     fed = log->Feed(piece);
-    if (fed.ok() && timeout_seconds_ > 0 && std::chrono::system_clock::now() >= deadline) {
-      fed = absl::DeadlineExceededError("Deadline Exceeded");
-    }
+    if (fed.ok()) fed = CheckTime(deadline);
     return fed.ok();
   }));
   RETURN_IF_ERROR(fed);
@@ -157,8 +152,20 @@ absl::Status Connection::Import(const v1::ImportOptions& options,
   return given.ok() ? sent : given;
 }
 
+absl::Status Connection::TimeIsUp() const {
+  return absl::DeadlineExceededError(
+      absl::StrCat("not done within ", timeout_seconds_, " s (--timeout)"));
+}
+
+absl::Status Connection::CheckTime(std::chrono::system_clock::time_point deadline) const {
+  if (timeout_seconds_ <= 0 || std::chrono::system_clock::now() < deadline) return absl::OkStatus();
+  return TimeIsUp();
+}
+
 absl::Status Connection::Result(const grpc::Status& status) const {
-  const absl::Status plain = FromGrpcStatus(status);
+  const bool late =
+      status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED && timeout_seconds_ > 0;
+  const absl::Status plain = late ? TimeIsUp() : FromGrpcStatus(status);
   return where_.empty() ? plain : Annotate(plain, where_);
 }
 

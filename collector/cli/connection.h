@@ -5,6 +5,7 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -84,6 +85,9 @@ class Connection {
   absl::Status Result(const grpc::Status& status) const;
 
  private:
+  absl::Status TimeIsUp() const;
+  // TimeIsUp() where there is a timeout and it is past `deadline`.
+  absl::Status CheckTime(std::chrono::system_clock::time_point deadline) const;
   absl::Status ImportHere(const v1::ImportOptions& options,
                           const std::function<absl::Status(const LogSink&)>& read,
                           v1::ImportResponse* response) const;

@@ -117,11 +117,13 @@ void AddExportCommand(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand("export", "Write a capture or a comparison as text");
   command->add_option("RUN", options->compare.run, "Run of the capture, or of the reference")
       ->required();
-  command->add_option("--team", options->team, "Export this team's capture")->type_name("TEAM");
+  auto* team =
+      command->add_option("--team", options->team, "Export this team's capture")->type_name("TEAM");
   AddCompareFlags(*command, &options->compare, /*required=*/false);
   command
       ->add_option("--values", options->values, "Most values a line of a capture's jsonl; 0: all")
       ->type_name("N")
+      ->needs(team)
       ->check(serve::AtLeastZero());
   AddFormatFlag(*command, {"jsonl", "csv", "parity-csv"}, &options->format);
   command->add_option("-o,--output", options->output, "File to write; - is standard output")

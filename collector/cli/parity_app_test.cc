@@ -146,6 +146,15 @@ TEST_F(ParityAppTest, UsageErrorsAreOneLineAndCodeTwo) {
   }
 }
 
+TEST_F(ParityAppTest, WhatWouldBeIgnoredIsRefused) {
+  const Outcome show = RunCommand({"show", "r", "--db", "x", "--tokens", "--position", "3"});
+  EXPECT_EQ(show.code, ExitCode::kBadInput);
+  EXPECT_NE(show.err.find("--tokens excludes --position"), std::string::npos) << show.err;
+  const Outcome values = RunCommand({"export", "r", "--db", "x", "--values", "3"});
+  EXPECT_EQ(values.code, ExitCode::kBadInput);
+  EXPECT_NE(values.err.find("--values requires --team"), std::string::npos) << values.err;
+}
+
 TEST_F(ParityAppTest, NobodyThereAndTooSlowAreCodeFour) {
   const Outcome nobody = RunCommand({"runs", "--collector", "127.0.0.1:1", "--timeout", "0.2"});
   EXPECT_EQ(nobody.code, ExitCode::kUnavailable);
@@ -153,7 +162,8 @@ TEST_F(ParityAppTest, NobodyThereAndTooSlowAreCodeFour) {
   server_.collector.hang = true;
   const Outcome slow = Ask({"runs", "--timeout", "0.2"});
   EXPECT_EQ(slow.code, ExitCode::kUnavailable);
-  EXPECT_NE(slow.err.find(server_.address()), std::string::npos);
+  EXPECT_EQ(slow.err, absl::StrCat("parity: collector at ", server_.address(),
+                                   ": not done within 0.2 s (--timeout)\n"));
 }
 
 TEST_F(ParityAppTest, RunsListsCaptures) {
@@ -336,7 +346,9 @@ TEST_F(ParityAppTest, ImportIntoAFileStoresTheWholeLogOrNothing) {
   const Outcome strict = with(import, {"--strict", bad});
   EXPECT_EQ(strict.code, ExitCode::kBadInput);
   EXPECT_EQ(strict.err.find(absl::StrCat("parity: ", bad, ":2: ")), 0) << strict.err;
-  EXPECT_EQ(with(import, {"--timeout", "1e-9", good}).code, ExitCode::kUnavailable);
+  const Outcome late = with(import, {"--timeout", "1e-9", good});
+  EXPECT_EQ(late.code, ExitCode::kUnavailable);
+  EXPECT_EQ(late.err, "parity: not done within 1e-09 s (--timeout)\n");
   EXPECT_EQ(with({"import", "--run", "no such name", "--db", db}, {good}).code,
             ExitCode::kBadInput);
   const Outcome full = with(import, {"--min-free-mib", "1073741824", good});  // a PiB

@@ -171,11 +171,13 @@ void AddShowCommand(CLI::App& app, Invocation& invocation) {
   auto* checkpoints =
       command->add_flag("--checkpoints", options->checkpoints, "The checkpoints, in forward order");
   tokens->excludes(checkpoints);
-  command->add_option("--position", options->position, "Position of a tensor")
-      ->type_name("N")
-      ->check(serve::AtLeastZero());
-  command->add_option("--checkpoint", options->checkpoint, "Checkpoint of a tensor")
-      ->type_name("NAME");
+  auto* position = command->add_option("--position", options->position, "Position of a tensor")
+                       ->type_name("N")
+                       ->check(serve::AtLeastZero());
+  auto* checkpoint =
+      command->add_option("--checkpoint", options->checkpoint, "Checkpoint of a tensor")
+          ->type_name("NAME");
+  for (CLI::Option* list : {tokens, checkpoints}) list->excludes(position)->excludes(checkpoint);
   command
       ->add_option("--values", options->values, "Values of the tensor to print; 0: all (default 8)")
       ->type_name("N")
