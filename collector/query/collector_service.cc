@@ -1,7 +1,5 @@
 #include "collector/query/collector_service.h"
 
-#include <glog/logging.h>
-
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,21 +10,15 @@
 #include "collector/compare/comparison.h"
 #include "collector/export/export.h"
 #include "collector/importer/log_importer.h"
+#include "collector/query/answer.h"
 #include "collector/query/capture_frames.h"
 #include "collector/query/ingest_reactor.h"
-#include "proto/status/grpc_status.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::query {
 namespace {
 
 constexpr int kDefaultRuns = 100;  // collector.proto: ListRunsRequest.limit
-
-// The one place where an error of a call is logged: only those that are not the caller's.
-grpc::Status Answer(const char* rpc, const absl::Status& status) {
-  if (absl::IsDataLoss(status) || absl::IsInternal(status)) LOG(ERROR) << rpc << ": " << status;
-  return ToGrpcStatus(status);
-}
 
 absl::Status Written(bool ok) {
   return ok ? absl::OkStatus() : absl::CancelledError("the caller went away");

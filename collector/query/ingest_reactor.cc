@@ -1,12 +1,10 @@
 #include "collector/query/ingest_reactor.h"
 
-#include <glog/logging.h>
-
 #include <optional>
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "proto/status/grpc_status.h"
+#include "collector/query/answer.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::query {
@@ -60,7 +58,7 @@ absl::Status IngestReactor::HandleUntilEnd() {
     ASSIGN_OR_RETURN(std::optional<v1::IngestResponse> answer, session_.Handle(message));
     if (!answer.has_value()) continue;
     const bool sealed = answer->has_sealed();
-    Answer(*std::move(answer));
+    Reply(*std::move(answer));
     if (sealed) break;
   }
   return session_.Failure();
@@ -70,7 +68,6 @@ void IngestReactor::HandleMessages() {
   const absl::Status status = HandleUntilEnd();
   session_.End(status.ok() ? absl::string_view("the stream ended without a seal")
                            : status.message());
-  if (absl::IsDataLoss(status)) LOG(ERROR) << "Ingest: " << status;
   {
     absl::MutexLock lock(&mutex_);
     finishing_ = true;
@@ -79,7 +76,7 @@ void IngestReactor::HandleMessages() {
   MaybeWrite();  // may end the object's life
 }
 
-void IngestReactor::Answer(v1::IngestResponse response) {
+void IngestReactor::Reply(v1::IngestResponse response) {
   {
     absl::MutexLock lock(&mutex_);
     answers_.push_back(std::move(response));
@@ -127,7 +124,7 @@ void IngestReactor::MaybeWrite() {
   }
   // Outside the lock; writing_ and finished_ keep everybody else from starting anything.
   if (finish) {
-    Finish(ToGrpcStatus(status));
+    Finish(Answer("Ingest", status));
   } else {
     StartWrite(&outgoing_);
   }

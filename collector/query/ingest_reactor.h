@@ -34,7 +34,7 @@ class IngestReactor final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
   void HandleMessages();
   absl::Status HandleUntilEnd();
   bool NextMessage(v1::IngestRequest& message);
-  void Answer(v1::IngestResponse response);
+  void Reply(v1::IngestResponse response);
   void OnProgress();
   // Writes the next thing there is to say, or finishes the call when all is said.
   void MaybeWrite();
