@@ -13,7 +13,7 @@
 #include "proto/serve/command_line.h"
 #include "proto/serve/shutdown.h"
 #include "proto/status/status_macros.h"
-#include "worker/capture/capture_spec.h"
+#include "proto/text/capture_choice.h"
 #include "worker/capture_flags.h"
 #include "worker/exit_code.h"
 #include "worker/loaded_model.h"
@@ -137,7 +137,7 @@ absl::Status FillRequest(Flags& flags) {
       flags.capture_spec.empty() && !flags.capture.collector.empty() && request.shadow().empty();
   const std::string spec = by_default ? "full" : flags.capture_spec;
   if (spec.empty()) return absl::OkStatus();
-  *request.mutable_capture() = capture::ParseSpec(spec);
+  *request.mutable_capture() = text::ParseCaptureChoice(spec);
   request.mutable_capture()->set_max_elements(flags.capture_values);
   // A log has no runs: any name will do.
   if (request.run().empty() && flags.capture.collector.empty()) request.set_run("log");

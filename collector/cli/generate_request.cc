@@ -2,9 +2,9 @@
 
 #include <CLI/CLI.hpp>
 
-#include "absl/strings/str_split.h"
 #include "proto/serve/command_line.h"
 #include "proto/status/status_macros.h"
+#include "proto/text/capture_choice.h"
 
 namespace parity::cli {
 namespace {
@@ -97,15 +97,8 @@ absl::StatusOr<v1::GenerateRequest> MakeGenerateRequest(const GenerateFlags& fla
   request.set_ignore_eos(flags.ignore_eos);
   request.set_prefill_tokens_per_step(flags.prefill_step);
   if (!flags.capture.empty()) {
-    v1::CaptureSpec& spec = *request.mutable_capture();
-    if (flags.capture == "logits" || flags.capture == "layers" || flags.capture == "full") {
-      spec.set_level(flags.capture);
-    } else {
-      for (absl::string_view glob : absl::StrSplit(flags.capture, ',', absl::SkipEmpty())) {
-        spec.add_globs(std::string(glob));
-      }
-    }
-    spec.set_max_elements(flags.capture_values);
+    *request.mutable_capture() = text::ParseCaptureChoice(flags.capture);
+    request.mutable_capture()->set_max_elements(flags.capture_values);
   }
   return request;
 }

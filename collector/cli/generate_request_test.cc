@@ -38,7 +38,7 @@ TEST(GenerateRequestTest, FlagsReachTheRequest) {
 }
 
 TEST(GenerateRequestTest, WhatIsNoLevelIsGlobs) {
-  const auto request = Parse("--prompt hello --capture logits,layer.*.out");
+  const auto request = Parse("--prompt hello --capture ' logits, layer.*.out'");
   ASSERT_TRUE(request.ok()) << request.status();
   EXPECT_EQ(request->capture().level(), "");
   ASSERT_EQ(request->capture().globs_size(), 2);

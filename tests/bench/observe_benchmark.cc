@@ -16,6 +16,7 @@
 #include "absl/types/span.h"
 #include "kernels/cpu/cpu_backend.h"
 #include "proto/status/status_macros.h"
+#include "proto/text/capture_choice.h"
 #include "tests/bench/benchmark.h"
 #include "worker/capture/block_pool.h"
 #include "worker/capture/capture_observer.h"
@@ -86,7 +87,7 @@ absl::Status Measure(const std::shared_ptr<const model::GgufFile>& file, const S
   for (const std::string& level : settings.levels) {
     ASSIGN_OR_RETURN(
         capture::Selection selection,
-        capture::Selection::Select(capture::ParseSpec(level), engine->info().checkpoints));
+        capture::Selection::Select(text::ParseCaptureChoice(level), engine->info().checkpoints));
     observers.push_back(std::make_unique<capture::CaptureObserver>(
         std::move(selection), std::vector<capture::FrameSink*>{&sink}));
   }

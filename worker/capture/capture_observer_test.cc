@@ -5,6 +5,7 @@
 
 #include "gtest/gtest.h"
 #include "proto/tensor/values.h"
+#include "proto/text/capture_choice.h"
 #include "tests/testing/status_matchers.h"
 
 namespace parity::capture {
@@ -29,7 +30,7 @@ Selection Everything(int32_t layers) {
     names.push_back({Stage::kLayerOut, layer});
   }
   names.push_back({Stage::kLogits, -1});
-  return *Selection::Select(ParseSpec("full"), names);
+  return *Selection::Select(text::ParseCaptureChoice("full"), names);
 }
 
 engine::MutableTensorView View(std::vector<float>& values, int64_t rows, int32_t heads = 0) {
@@ -151,7 +152,7 @@ TEST(CaptureObserverTest, AStepThatFailedLeavesNothingBehind) {
 
 TEST(CaptureObserverTest, APrefixKeepsTheWholeShape) {
   KeepingSink sink;
-  v1::CaptureSpec spec = ParseSpec("logits");
+  v1::CaptureSpec spec = text::ParseCaptureChoice("logits");
   spec.set_max_elements(2);
   CaptureObserver observer(*Selection::Select(spec, {{Stage::kLogits, -1}}), {&sink});
   const std::vector<int32_t> ids = {1};

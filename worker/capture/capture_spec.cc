@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
+#include "proto/text/capture_choice.h"
 
 namespace parity::capture {
 namespace {
@@ -17,17 +17,13 @@ bool InLayersLevel(Name name) {
          name.stage == Stage::kFinalNorm || name.stage == Stage::kLogits;
 }
 
-bool IsLevel(absl::string_view text) {
-  return text == "logits" || text == "layers" || text == "full";
-}
-
 bool InLevel(absl::string_view level, Name name) {
   if (level == "full") return true;
   return level == "layers" ? InLayersLevel(name) : name.stage == Stage::kLogits;
 }
 
 absl::Status CheckSpec(const v1::CaptureSpec& spec) {
-  if (!spec.level().empty() && !IsLevel(spec.level())) {
+  if (!spec.level().empty() && !text::IsCaptureLevel(spec.level())) {
     return absl::InvalidArgumentError("capture.level: expected logits, layers or full");
   }
   if (spec.level().empty() == (spec.globs_size() == 0)) {
@@ -74,18 +70,6 @@ absl::StatusOr<Selection> Selection::Select(const v1::CaptureSpec& spec,
   std::sort(selection.names_.begin(), selection.names_.end(),
             [](Name a, Name b) { return checkpoint::Ordinal(a) < checkpoint::Ordinal(b); });
   return selection;
-}
-
-v1::CaptureSpec ParseSpec(absl::string_view text) {
-  v1::CaptureSpec spec;
-  if (IsLevel(text)) {
-    spec.set_level(std::string(text));
-    return spec;
-  }
-  for (absl::string_view glob : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
-    spec.add_globs(std::string(absl::StripAsciiWhitespace(glob)));
-  }
-  return spec;
 }
 
 int64_t ElementsOf(Name name, const engine::EngineInfo& info) {

@@ -45,9 +45,6 @@ class Selection {
   std::string label_;
 };
 
-// "full" -> level; anything else -> comma-separated globs.
-v1::CaptureSpec ParseSpec(absl::string_view text);
-
 // Elements of one token's value at a checkpoint.
 int64_t ElementsOf(checkpoint::Name name, const engine::EngineInfo& info);
 

@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/text/capture_choice.h"
 #include "tests/testing/status_matchers.h"
 
 namespace parity::capture {
@@ -31,7 +32,7 @@ std::vector<Name> Model() {
 }
 
 std::vector<std::string> Selected(const std::string& text) {
-  auto selection = Selection::Select(ParseSpec(text), Model());
+  auto selection = Selection::Select(text::ParseCaptureChoice(text), Model());
   EXPECT_OK(selection);
   std::vector<std::string> names;
   if (!selection.ok()) return names;
@@ -57,7 +58,7 @@ TEST(CaptureSpecTest, GlobsSelectInForwardOrderWhateverTheirOwn) {
 
 TEST(CaptureSpecTest, WhatIsNotSelectedIsNotWanted) {
   ASSERT_OK_AND_ASSIGN(const Selection selection,
-                       Selection::Select(ParseSpec("layer.1.out"), Model()));
+                       Selection::Select(text::ParseCaptureChoice("layer.1.out"), Model()));
   EXPECT_TRUE(selection.Wants(Stage::kLayerOut, 1));
   EXPECT_FALSE(selection.Wants(Stage::kLayerOut, 0));
   EXPECT_FALSE(selection.Wants(Stage::kLogits, -1));
@@ -66,7 +67,7 @@ TEST(CaptureSpecTest, WhatIsNotSelectedIsNotWanted) {
 
 TEST(CaptureSpecTest, EveryGlobThatMatchesNothingIsNamed) {
   EXPECT_THAT(
-      Selection::Select(ParseSpec("logits,layer.7.*,mlp"), Model()),
+      Selection::Select(text::ParseCaptureChoice("logits,layer.7.*,mlp"), Model()),
       StatusIs(absl::StatusCode::kInvalidArgument,
                AllOf(HasSubstr("'layer.7.*'"), HasSubstr("'mlp'"), Not(HasSubstr("'logits'")))));
 }
@@ -100,10 +101,11 @@ TEST(CaptureSpecTest, BytesPerTokenCoverValuesAndRespectThePrefix) {
   EXPECT_EQ(ElementsOf({Stage::kAttnV, 0}, info), 6);
   EXPECT_EQ(ElementsOf({Stage::kMlpAct, 0}, info), 20);
   EXPECT_EQ(ElementsOf({Stage::kAttnOut, 0}, info), 8);
-  ASSERT_OK_AND_ASSIGN(const Selection whole, Selection::Select(ParseSpec("logits"), Model()));
+  ASSERT_OK_AND_ASSIGN(const Selection whole,
+                       Selection::Select(text::ParseCaptureChoice("logits"), Model()));
   EXPECT_GE(BytesPerToken(whole, info), 4000);
   EXPECT_LE(BytesPerToken(whole, info), 4200);
-  v1::CaptureSpec spec = ParseSpec("logits");
+  v1::CaptureSpec spec = text::ParseCaptureChoice("logits");
   spec.set_max_elements(10);
   ASSERT_OK_AND_ASSIGN(const Selection prefix, Selection::Select(spec, Model()));
   EXPECT_LE(BytesPerToken(prefix, info), 240);

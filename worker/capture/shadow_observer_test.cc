@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "proto/tensor/values.h"
+#include "proto/text/capture_choice.h"
 #include "tests/testing/status_matchers.h"
 
 namespace parity::capture {
@@ -54,7 +55,7 @@ class ShadowObserverTest : public ::testing::Test {
   ShadowObserverTest() : observer_("r/t", All(), source_, {&sink_}) {}
 
   static Selection All() {
-    return *Selection::Select(ParseSpec("full"),
+    return *Selection::Select(text::ParseCaptureChoice("full"),
                               {{Stage::kEmbed, -1}, {Stage::kAttnQ, 0}, {Stage::kLogits, -1}});
   }
   absl::Status Step(int32_t first, std::vector<int32_t> ids) {

@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/text/capture_choice.h"
 #include "tests/testing/status_matchers.h"
 #include "worker/request/fake_engine.h"
 #include "worker/stream/collector_store.h"
@@ -66,7 +67,7 @@ class GeneratorTest : public ::testing::Test {
   }
   void WithCapture(const std::string& level) {
     request_.set_run("run");
-    *request_.mutable_capture() = capture::ParseSpec(level);
+    *request_.mutable_capture() = text::ParseCaptureChoice(level);
   }
   float Recorded(int32_t position, const std::string& checkpoint, size_t index) {
     const std::string data = collector_.tensors().at({position, checkpoint});
