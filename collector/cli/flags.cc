@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace parity::cli {
 namespace {
@@ -74,19 +75,19 @@ void AddConnectionFlags(CLI::App& command, ConnectionOptions* options) {
 void AddReserveFlag(CLI::App& command, ConnectionOptions* options) {
   command
       .add_option("--min-free-mib", options->min_free_mib,
-                  "Refuse writes to --db while its disk has less free than this")
+                  absl::StrCat("Refuse writes to --db while its disk has less free (default ",
+                               options->min_free_mib, ")"))
       ->type_name("MIB")
       ->needs(command.get_option("--db"))
-      ->check(CLI::Range(0, 1 << 30))
-      ->capture_default_str();
+      ->check(CLI::Range(0, 1 << 30).description(""));
 }
 
 void AddFormatFlag(CLI::App& command, const std::vector<std::string>& choices,
                    std::string* format) {
   *format = choices.front();
   command.add_option("--format", *format, "Format of the output (default " + *format + ")")
-      ->type_name("")
-      ->check(CLI::IsMember(choices));
+      ->type_name(absl::StrCat("{", absl::StrJoin(choices, ","), "}"))
+      ->check(CLI::IsMember(choices).description(""));
 }
 
 void AddSelectionFlags(CLI::App& command, std::vector<std::string>* checkpoints,

@@ -47,6 +47,16 @@ TEST(FlagsTest, TimeoutsAreSecondsThatAClockCanHold) {
   }
 }
 
+TEST(FlagsTest, HelpNamesTheFormatsOnce) {
+  CLI::App app;
+  std::string format;
+  AddFormatFlag(app, {"table", "json"}, &format);
+  EXPECT_NE(app.help().find("--format {table,json} "), std::string::npos) << app.help();
+  EXPECT_THROW(app.parse("--format xml"), CLI::ValidationError);
+  app.parse("--format json");
+  EXPECT_EQ(format, "json");
+}
+
 TEST(FlagsTest, TheReserveIsOfTheDatabasesDisk) {
   CLI::App app;
   ConnectionOptions options;

@@ -42,7 +42,7 @@ void AddRunsCommand(CLI::App& app, Invocation& invocation) {
   command->add_option("GLOB", options->glob, "Only runs whose name matches (* ? [..])");
   command->add_option("--limit", options->limit, "Most runs to list (default 100)")
       ->type_name("N")
-      ->check(CLI::Range(1, 1'000'000));
+      ->check(CLI::Range(1, 1'000'000).description(""));
   AddFormatFlag(*command, {"table", "json", "jsonl", "csv", "md"}, &options->format);
   AddConnectionFlags(*command, &options->connection);
   command->footer(
