@@ -14,15 +14,13 @@
 #include "collector/store/capture_store.h"
 #include "proto/serve/address.h"
 #include "proto/serve/command_line.h"
+#include "proto/serve/exit_code.h"
 #include "proto/serve/flags.h"
 #include "proto/serve/server.h"
 #include "proto/serve/shutdown.h"
 
 namespace parity {
 namespace {
-
-// DESIGN 7.
-enum ExitCode { kOk = 0, kUsage = 2, kUnavailable = 4, kStorage = 5 };
 
 constexpr char kExamples[] =
     "Examples:\n"
@@ -42,10 +40,12 @@ struct ServeFlags {
   int nice = 19;
 };
 
-int Fail(const absl::Status& status, ExitCode otherwise) {
+int Fail(const absl::Status& status, int otherwise) {
   std::cerr << "parity-collector: " << status.message() << "\n";
-  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) return kUnavailable;
-  if (absl::IsInvalidArgument(status)) return kUsage;
+  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
+    return serve::kExitUnavailable;
+  }
+  if (absl::IsInvalidArgument(status)) return serve::kExitUsage;
   return otherwise;
 }
 
@@ -58,16 +58,16 @@ absl::Status CheckListen(const serve::ServerOptions& server) {
 
 int Serve(const ServeFlags& flags) {
   const absl::Status may_listen = CheckListen(flags.server);
-  if (!may_listen.ok()) return Fail(may_listen, kUsage);
+  if (!may_listen.ok()) return Fail(may_listen, serve::kExitUsage);
   // Before any thread starts: all inherit it.
   if (setpriority(PRIO_PROCESS, 0, flags.nice) != 0) PLOG(WARNING) << "cannot set the priority";
   store::StoreOptions options;
   options.min_free_bytes = flags.min_free_mib << 20;
   auto store = store::CaptureStore::Open(flags.db, store::OpenMode::kReadWrite, options);
-  if (!store.ok()) return Fail(store.status(), kStorage);
+  if (!store.ok()) return Fail(store.status(), serve::kExitStorage);
   query::CollectorService service(store->get(), flags.server.max_message_bytes);
   auto server = serve::Server::Start(flags.server, {&service});
-  if (!server.ok()) return Fail(server.status(), kUsage);
+  if (!server.ok()) return Fail(server.status(), serve::kExitUsage);
   std::cerr << "parity-collector: " << flags.db << ", listening on " << (*server)->address()
             << std::endl;
   serve::WaitForShutdownSignal();
@@ -75,7 +75,7 @@ int Serve(const ServeFlags& flags) {
   (*server)->Shutdown(kGrace);  // streams end, and their captures are marked
   server->reset();
   store->reset();  // what is queued is committed, the WAL emptied
-  return kOk;
+  return serve::kExitOk;
 }
 
 int Main(int argc, char** argv) {
@@ -110,7 +110,7 @@ int Main(int argc, char** argv) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
     std::cerr << "parity-collector: " << serve::UsageError(app, error, argc, argv) << "\n";
-    return kUsage;
+    return serve::kExitUsage;
   }
   return Serve(flags);
 }

@@ -1,17 +1,18 @@
-// The exit codes of the worker's commands.
+// Which exit code an error of the worker's commands has.
 #ifndef PARITY_WORKER_EXIT_CODE_H_
 #define PARITY_WORKER_EXIT_CODE_H_
 
 #include "absl/status/status.h"
+#include "proto/serve/exit_code.h"
 
 namespace parity::worker {
 
-inline constexpr int kExitOk = 0;
-inline constexpr int kExitUsage = 2;        // usage or bad input
-inline constexpr int kExitIncomplete = 3;   // incomplete or lossy
-inline constexpr int kExitUnavailable = 4;  // unavailable or timed out
-inline constexpr int kExitStorage = 5;      // a file could not be written
-inline constexpr int kExitDevice = 6;       // the card has failed: a fresh process is needed
+using serve::kExitDevice;
+using serve::kExitIncomplete;
+using serve::kExitOk;
+using serve::kExitStorage;
+using serve::kExitUnavailable;
+using serve::kExitUsage;
 
 inline int ExitCode(const absl::Status& status) {
   switch (status.code()) {

@@ -1,19 +1,20 @@
-// The exit codes every Parity command shares (DESIGN 7).
+// The exit codes of the `parity` command.
 #ifndef PARITY_COLLECTOR_CLI_EXIT_CODE_H_
 #define PARITY_COLLECTOR_CLI_EXIT_CODE_H_
 
 #include "absl/status/status.h"
 #include "parity/v1/collector.pb.h"
+#include "proto/serve/exit_code.h"
 
 namespace parity::cli {
 
 enum class ExitCode : int {
-  kParity = 0,       // done; for `diff`: PARITY, or DRIFT without --fail-on-drift
-  kDiverged = 1,     // `diff` found a divergence
-  kBadInput = 2,     // usage, or a run, team, file or glob that is not there
-  kIncomplete = 3,   // lossy, incomplete or not comparable
-  kUnavailable = 4,  // a service cannot be reached, or a deadline passed
-  kStorage = 5,      // the database or a file cannot be read or written
+  kParity = serve::kExitOk,          // done; for `diff`: PARITY, or DRIFT without --fail-on-drift
+  kDiverged = serve::kExitDiverged,  // `diff` found a divergence
+  kBadInput = serve::kExitUsage,     // usage, or a run, team, file or glob that is not there
+  kIncomplete = serve::kExitIncomplete,    // lossy, incomplete or not comparable
+  kUnavailable = serve::kExitUnavailable,  // a service cannot be reached, or a deadline passed
+  kStorage = serve::kExitStorage,          // the database or a file cannot be read or written
 };
 
 // The code for a failed command. REQUIRES: !status.ok().
