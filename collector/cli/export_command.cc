@@ -1,5 +1,7 @@
 #include "collector/cli/export_command.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
@@ -15,7 +17,6 @@
 #include "collector/cli/export_stream.h"
 #include "collector/cli/unfinished_files.h"
 #include "proto/serve/command_line.h"
-#include "proto/status/annotate.h"
 #include "proto/status/status_macros.h"
 
 namespace parity::cli {
@@ -57,17 +58,18 @@ absl::StatusOr<v1::ExportRequest> MakeRequest(const ExportOptions& options) {
   return request;
 }
 
+// Errors of the output name it; the collector's are handed on.
 absl::Status WriteExport(const v1::ExportRequest& request, const std::string& path,
                          Connection& collector, const Console& console) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  if (!file) return absl::DataLossError(std::strerror(errno));
+  if (!file) return absl::DataLossError(absl::StrCat(path, ": ", std::strerror(errno)));
   absl::Status status;
   {
     Progress progress(console, "exporting");
     status = StreamExport(request, collector, file, [&](int64_t bytes) { progress.Add(bytes); });
   }
   file.close();
-  if (status.ok() && !file) status = absl::DataLossError("the output cannot be written");
+  if (!file) return absl::DataLossError(absl::StrCat(path, ": the output cannot be written"));
   return status;
 }
 
@@ -82,7 +84,7 @@ absl::Status ExportToFile(const v1::ExportRequest& request, const std::string& p
     return absl::InvalidArgumentError(absl::StrCat(path, ": is a directory, expected a file"));
   }
   if (std::filesystem::exists(found) && !std::filesystem::is_regular_file(found)) {
-    return Annotate(WriteExport(request, path, collector, console), path);
+    return WriteExport(request, path, collector, console);
   }
   // As collector/store/store_lock.cc does: no room below both knows of files.
   std::filesystem::path target = path;
@@ -93,10 +95,10 @@ absl::Status ExportToFile(const v1::ExportRequest& request, const std::string& p
   const UnfinishedFiles unfinished({partial});
   absl::Status status = WriteExport(request, partial, collector, console);
   if (status.ok() && std::rename(partial.c_str(), target.c_str()) != 0) {
-    status = absl::DataLossError(std::strerror(errno));
+    status = absl::DataLossError(absl::StrCat(target.string(), ": ", std::strerror(errno)));
   }
-  if (!status.ok()) std::remove(partial.c_str());
-  return Annotate(status, path);
+  if (!status.ok()) unlink(partial.c_str());  // which, unlike remove(), leaves a folder alone
+  return status;
 }
 
 absl::StatusOr<ExitCode> Export(const ExportOptions& options, Connection& collector,

@@ -380,8 +380,10 @@ TEST_F(ParityAppTest, ExportWritesAWholeFileOrNone) {
   EXPECT_EQ(failed.code, ExitCode::kStorage);
   EXPECT_FALSE(std::filesystem::exists(bad));
   EXPECT_FALSE(std::filesystem::exists(bad + ".partial"));
-  EXPECT_EQ(Ask({"export", "r", "--team", "t", "-o", "/no-such-folder/x"}).code,
-            ExitCode::kStorage);
+  EXPECT_EQ(failed.err, absl::StrCat("parity: collector at ", server_.address(), ": broken\n"));
+  const Outcome nowhere = Ask({"export", "r", "--team", "t", "-o", "/no-such-folder/x"});
+  EXPECT_EQ(nowhere.code, ExitCode::kStorage);
+  EXPECT_EQ(nowhere.err, "parity: /no-such-folder/x.partial: No such file or directory\n");
 }
 
 TEST_F(ParityAppTest, ASignalInTheMiddleOfAnExportLeavesNoFile) {
@@ -432,6 +434,11 @@ TEST_F(ParityAppTest, ExportWritesIntoAPipeAndThroughALink) {
 
 TEST_F(ParityAppTest, ExportIntoADirectoryOrAFullDeviceIsRefused) {
   server_.collector.chunks = {"{}\n"};
+  const std::string path = absl::StrCat(testing::TempDir(), "/in-the-way.jsonl");
+  std::filesystem::create_directory(path + ".partial");
+  EXPECT_EQ(Ask({"export", "r", "--team", "t", "-o", path}).err,
+            absl::StrCat("parity: ", path, ".partial: Is a directory\n"));
+  EXPECT_TRUE(std::filesystem::is_directory(path + ".partial")) << "somebody else's";
   const Outcome directory = Ask({"export", "r", "--team", "t", "-o", testing::TempDir()});
   EXPECT_EQ(directory.code, ExitCode::kBadInput);
   EXPECT_NE(directory.err.find("is a directory, expected a file"), std::string::npos);
