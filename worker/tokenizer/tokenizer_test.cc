@@ -81,7 +81,7 @@ TEST(TokenizerTest, BpeMergesWordsAndDecodesThemBack) {
 
 TEST(TokenizerTest, EveryByteSequenceOfValidTextComesBack) {
   const auto tokenizer = Tiny();
-  for (const std::string text :
+  for (const std::string& text :
        {std::string("tab\tnul\0 end", 12), std::string("\u00e9\u0301 \U0001F469\u200D\U0001F680"),
         std::string("  two  spaces \r\n\n"), std::string("1234567890"), std::string()}) {
     ASSERT_OK_AND_ASSIGN(const auto ids, tokenizer->Encode(text, kPlain));
