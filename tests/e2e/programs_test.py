@@ -1,6 +1,7 @@
 """What the programs need to start, and that the libraries linked into them work."""
 
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -61,6 +62,10 @@ def test_libllama_is_opened_where_the_flag_then_the_environment_say():
         assert {"libllama.so", "libggml.so", "libggml-base.so"} <= opened(done)
 
 
+HOSTS = pathlib.Path("/etc/hosts")  # a bare chroot has none
+
+
+@pytest.mark.skipif(not HOSTS.exists() or "localhost" not in HOSTS.read_text(), reason="/etc/hosts does not name localhost")
 def test_a_collector_is_found_by_name_and_serves_tls():
     with place() as here:
         key, certificate = here.path / "key.pem", here.path / "certificate.pem"
