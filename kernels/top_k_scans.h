@@ -12,16 +12,24 @@ constexpr size_t kVectors = kLanes / kWidth;
 using Floats = float __attribute__((vector_size(kWidth * sizeof(float))));
 using Ints = int32_t __attribute__((vector_size(kWidth * sizeof(int32_t))));
 
-// The 16 values from `begin` on, in `rest` where the block lacks some: those are -infinity.
-inline const float* SixteenFrom(absl::Span<const float> block, size_t begin,
-                                float (&rest)[kLanes]) {
-  if (begin + kLanes <= block.size()) return block.data() + begin;
-  std::fill(std::copy(block.begin() + begin, block.end(), rest), rest + kLanes, -kInfinity);
-  return rest;
+// Calls body(v, values) for the vectors of a block, v = 0, 1, 0, 1, ...; what the last of them lack
+// is -infinity.
+template <typename Body>
+inline void ForVectors(absl::Span<const float> block, Body body) {
+  float rest[kLanes];
+  for (size_t i = 0; i < block.size(); i += kLanes) {
+    const float* from = block.data() + i;
+    if (i + kLanes > block.size()) {
+      std::fill(std::copy(block.begin() + i, block.end(), rest), rest + kLanes, -kInfinity);
+      from = rest;
+    }
+    for (size_t v = 0; v < kVectors; ++v) {
+      Floats values;  // one at a time: the compiler copies more of them by way of memory
+      std::memcpy(&values, from + v * kWidth, sizeof(values));
+      body(v, values);
+    }
+  }
 }
-
-// A vector at a time: the compiler copies more of them by way of memory.
-inline void Load(const float* from, Floats& vector) { std::memcpy(&vector, from, sizeof(vector)); }
 
 // lanes += exp(value), value <= 0; below -87 what -87 adds: 1e-38. Relative error < 3e-7: degree-6
 // Taylor on |r| <= ln2/2 leaves 0.35^7/5040 = 1.3e-7, the rest is rounding.
@@ -47,15 +55,7 @@ inline void AddExp(const Floats& value, Floats& lanes) {
 // Sum of exp(x - max) over a block: 16 lanes of at most 64 terms in float, these in double.
 inline double SumOfExp(absl::Span<const float> block, float max) {
   Floats lanes[kVectors] = {};
-  float rest[kLanes];
-  for (size_t i = 0; i < block.size(); i += kLanes) {
-    const float* from = SixteenFrom(block, i, rest);
-    for (size_t v = 0; v < kVectors; ++v) {
-      Floats values;
-      Load(from + v * kWidth, values);
-      AddExp(values - max, lanes[v]);
-    }
-  }
+  ForVectors(block, [&](size_t v, const Floats& values) { AddExp(values - max, lanes[v]); });
   double sum = 0;
   for (size_t lane = 0; lane < kLanes; ++lane) sum += lanes[lane / kWidth][lane % kWidth];
   return sum;
@@ -66,16 +66,10 @@ inline float Largest(absl::Span<const float> block, bool& nan) {
   Floats max[kVectors];
   Ints nans[kVectors] = {};
   for (Floats& m : max) m = Floats{} - kInfinity;
-  float rest[kLanes];
-  for (size_t i = 0; i < block.size(); i += kLanes) {
-    const float* from = SixteenFrom(block, i, rest);
-    for (size_t v = 0; v < kVectors; ++v) {
-      Floats values;
-      Load(from + v * kWidth, values);
-      max[v] = values > max[v] ? values : max[v];
-      nans[v] |= values != values;
-    }
-  }
+  ForVectors(block, [&](size_t v, const Floats& values) {
+    max[v] = values > max[v] ? values : max[v];
+    nans[v] |= values != values;
+  });
   float most = -kInfinity;
   for (size_t lane = 0; lane < kLanes; ++lane) {
     most = std::max(most, max[lane / kWidth][lane % kWidth]);
