@@ -7,6 +7,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "kernels/cpu/kv_cache.h"
+#include "kernels/cpu/prefetch.h"
 
 namespace parity::kernels {
 namespace {
@@ -17,15 +18,10 @@ constexpr int64_t kTileQueries = 6;
 constexpr int64_t kSplitPositions = 256;
 // Key blocks of one piece of a split row: 128 positions.
 constexpr int64_t kBlocksPerPiece = 8;
-// Of a head's keys, and of its values, the part that is asked for before it is read. Few positions
-// are no stream that the hardware would see coming, and the weights drive them out of the caches
-// with every token.
-constexpr int64_t kAheadBytes = 8 << 10;
-
-void ReadAhead(const void* from, int64_t bytes) {
-  const char* at = static_cast<const char*>(from);
-  for (int64_t i = 0; i < std::min(bytes, kAheadBytes); i += 64) __builtin_prefetch(at + i);
-}
+// Of a head's keys, and of its values, the bytes that are asked for before they are read. Few
+// positions are no stream that the hardware would see coming, and the weights drive them out of the
+// caches with every token.
+constexpr int64_t kPrefetchBytes = 8 << 10;
 
 // Consecutive rows of one sequence.
 struct Tile {
@@ -87,8 +83,8 @@ class Attender {
       return Task{tiles[task / spec_.kv_heads], task % spec_.kv_heads};
     };
     pool.Run(tasks, [&](int64_t begin, int64_t end, int thread) {
-      ReadKeysAhead(at(begin));
-      ReadValuesAhead(at(begin));
+      PrefetchKeys(at(begin));
+      PrefetchValues(at(begin));
       for (int64_t task = begin; task < end; ++task) {
         Whole(at(task), at(std::min(task + 1, tasks - 1)), scratch[thread]);
       }
@@ -102,6 +98,12 @@ class Attender {
   // A tile's queries without a call to the allocator, but for uncommon groups.
   static constexpr size_t kInline = 9;
   using Queries = absl::InlinedVector<Query<S>, kInline>;
+
+  // Positions [first, second) that a row sees.
+  std::pair<int64_t, int64_t> Seen(int64_t row) const {
+    const int64_t end = int64_t{places_[row].position} + 1;
+    return {spec_.window > 0 ? std::max<int64_t>(0, end - spec_.window) : 0, end};
+  }
 
   // Sets up the queries of a tile's heads [first_head, first_head + heads).
   Queries Prepare(const Tile& tile, int64_t first_head, int64_t heads,
@@ -121,8 +123,7 @@ class Attender {
     Queries queries;
     for (int64_t r = 0; r < tile.rows; ++r) {
       const int64_t row = tile.first_row + r;
-      const int64_t end = int64_t{places_[row].position} + 1;
-      const int64_t begin = spec_.window > 0 ? std::max<int64_t>(0, end - spec_.window) : 0;
+      const auto [begin, end] = Seen(row);
       for (int64_t h = first_head; h < first_head + heads; ++h, memory += each) {
         const int64_t offset = row * q_.cols + h * size;
         Query<S> query = {begin,
@@ -208,25 +209,24 @@ class Attender {
     return {begin / kKeyBlock, (end + kKeyBlock - 1) / kKeyBlock};
   }
 
-  // Positions [first, second) of a tile's first row: those of its other rows follow.
-  std::pair<int64_t, int64_t> Seen(const Tile& tile) const {
-    const int64_t end = int64_t{places_[tile.first_row].position} + 1;
-    const int64_t begin = spec_.window > 0 ? std::max<int64_t>(0, end - spec_.window) : 0;
-    return {begin / kKeyBlock * kKeyBlock, end};
+  // The first positions that a task reads: those of its tile's other rows follow.
+  void PrefetchKeys(const Task& task) const {
+    const auto [begin, end] = Seen(task.tile.first_row);
+    const int64_t first = begin / kKeyBlock * kKeyBlock;
+    Prefetch(task.tile.cache->template keys<E>(spec_.layer, task.head), spec_.head_size, first,
+             end);
   }
 
-  void ReadKeysAhead(const Task& task) const {
-    const auto [begin, end] = Seen(task.tile);
-    const int64_t each = spec_.head_size * sizeof(E);
-    ReadAhead(task.tile.cache->template keys<E>(spec_.layer, task.head) + begin * spec_.head_size,
-              (end - begin) * each);
+  void PrefetchValues(const Task& task) const {
+    const auto [begin, end] = Seen(task.tile.first_row);
+    Prefetch(task.tile.cache->template values<E>(spec_.layer, task.head),
+             task.tile.cache->value_stride(), begin, end);
   }
 
-  void ReadValuesAhead(const Task& task) const {
-    const auto [begin, end] = Seen(task.tile);
-    const int64_t stride = task.tile.cache->value_stride();
-    ReadAhead(task.tile.cache->template values<E>(spec_.layer, task.head) + begin * stride,
-              (end - begin) * stride * static_cast<int64_t>(sizeof(E)));
+  // Positions [begin, end) of `stride` elements each.
+  static void Prefetch(const E* from, int64_t stride, int64_t begin, int64_t end) {
+    const int64_t bytes = (end - begin) * stride * static_cast<int64_t>(sizeof(E));
+    PrefetchToRead(from + begin * stride, std::min(bytes, kPrefetchBytes));
   }
 
   // All of one task, on one thread. What `next` reads is asked for meanwhile.
@@ -234,10 +234,10 @@ class Attender {
     const auto& [tile, head] = task;
     const Queries queries = Prepare(tile, head * group_, group_, scratch);
     const auto [first, last] = Blocks(queries);
-    ReadKeysAhead(next);
+    PrefetchKeys(next);
     Score(queries, *tile.cache, head, first, last);
     for (const Query<S>& query : queries) Softmax(query);
-    ReadValuesAhead(next);
+    PrefetchValues(next);
     Sum(queries, *tile.cache, head, 0, tile.cache->value_stride());
     for (const Query<S>& query : queries) Finish(query);
   }

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/cpu/prefetch.h"
 
 namespace parity::kernels {
 namespace {
@@ -68,16 +69,14 @@ void CpuKvCache::Append(const VectorOps& ops, int32_t layer, int32_t head, int32
   ops.to_halves(v, size, values_out);
 }
 
-void CpuKvCache::ReadAhead(int32_t layer, int32_t head, int32_t position) const {
+void CpuKvCache::PrefetchAppend(int32_t layer, int32_t head, int32_t position) const {
   const int64_t size = shape_.head_size;
   const int64_t element = shape_.type == KvType::kF32 ? 4 : 2;
   const char* const from = static_cast<const char*>(memory_) + Offset(layer, head) * element;
-  const auto ask = [from, element](int64_t first, int64_t count) {
-    const char* const at = from + first * element;
-    for (int64_t i = 0; i < count * element; i += 64) __builtin_prefetch(at + i, 1);
-  };
-  ask(position / kKeyBlock * size * kKeyBlock, size * kKeyBlock);
-  ask(padded_capacity_ * size + position * value_stride_, size);
+  const int64_t block = position / kKeyBlock * size * kKeyBlock;
+  const int64_t row = padded_capacity_ * size + position * value_stride_;
+  PrefetchToWrite(from + block * element, size * kKeyBlock * element);
+  PrefetchToWrite(from + row * element, size * element);
 }
 
 }  // namespace parity::kernels

@@ -41,7 +41,7 @@ class CpuKvCache : public KvCache {
               const float* v);
 
   // Asks for the memory that Append() will write.
-  void ReadAhead(int32_t layer, int32_t head, int32_t position) const;
+  void PrefetchAppend(int32_t layer, int32_t head, int32_t position) const;
 
  private:
   CpuKvCache(const KvShape& shape, void* memory, int64_t bytes);
