@@ -9,6 +9,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/top_k.h"
+#include "proto/status/annotate.h"
 #include "proto/status/status_macros.h"
 #include "worker/engine/engine_info.h"
 #include "worker/engine/tap.h"
@@ -17,10 +18,6 @@
 
 namespace parity::engine {
 namespace {
-
-absl::Status Named(const absl::Status& status, const std::string& name) {
-  return absl::Status(status.code(), absl::StrCat(name, ": ", status.message()));
-}
 
 // Rows of prompts in a step that serves several sessions: enough that a pass over the weights is
 // well used, few enough that who decodes beside them waits for a few of its own steps only.
@@ -129,9 +126,9 @@ absl::StatusOr<std::unique_ptr<Engine>> BackendEngine::Create(
   const int64_t logits_rows = MostLogitsRows(*backend, options.max_step_tokens);
   const absl::Status prepared =
       backend->Prepare(PlanWork(*file, config, options.max_step_tokens, logits_rows));
-  if (!prepared.ok()) return Named(prepared, file->name());
+  if (!prepared.ok()) return Annotate(prepared, file->name());
   auto weights = LoadWeights(*file, config, *backend);
-  if (!weights.ok()) return Named(weights.status(), file->name());
+  if (!weights.ok()) return Annotate(weights.status(), file->name());
   ASSIGN_OR_RETURN(StepMemory memory,
                    StepMemory::Create(*backend, config, options.max_step_tokens));
   RETURN_IF_ERROR(memory.Logits(logits_rows).status());

@@ -17,6 +17,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "proto/status/annotate.h"
 #include "proto/status/status_macros.h"
 #include "worker/model/gguf_parser.h"
 
@@ -151,10 +152,7 @@ class GgufFile::Impl {
  public:
   absl::Status Parse() {
     absl::StatusOr<GgufContents> contents = ParseGguf(bytes);
-    if (!contents.ok()) {
-      return absl::Status(contents.status().code(),
-                          absl::StrCat(name, ": ", contents.status().message()));
-    }
+    if (!contents.ok()) return Annotate(contents.status(), name);
     this->contents = *std::move(contents);
     return absl::OkStatus();
   }

@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "proto/status/annotate.h"
 #include "proto/status/status_macros.h"
 #include "worker/tokenizer/pre_tokenizer.h"
 #include "worker/tokenizer/utf8.h"
@@ -324,10 +325,7 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> CreateBpeTokenizer(const model::GgufF
                                                               absl::string_view pre_tokenizer) {
   constexpr absl::string_view kMerges = "tokenizer.ggml.merges";
   const auto pre = FindPreTokenizer(pre_tokenizer);
-  if (!pre.ok()) {
-    return absl::Status(pre.status().code(),
-                        absl::StrCat(file.name(), ": ", pre.status().message()));
-  }
+  if (!pre.ok()) return Annotate(pre.status(), file.name());
   VocabularyDefaults defaults;
   // libllama's, where the file names none.
   defaults.bos = pre->default_bos ? 11 : kNoToken;
