@@ -54,7 +54,8 @@ struct ActivationScale {
   float inverse;  // what the values are multiplied with
 };
 
-// The one place where the rule stands. A `max` that is not finite gives d = NaN.
+// The rule; quantize_avx2.cc has it for eight blocks at once, with the same bits. A `max` that is
+// not finite gives d = NaN.
 ActivationScale ScaleOf(float max, ActivationQuantization quantization);
 
 // Scale of a block of kQ8K; `largest` is its first value of the largest magnitude, with its sign.

@@ -28,7 +28,7 @@ TEST(CreateCudaBackendTest, GivesABackendOrTheReason) {
 }
 
 TEST(CreateCudaBackendTest, RefusesWhatACardCannotHold) {
-  if (!CreateCudaBackend({}).ok()) GTEST_SKIP() << CreateCudaBackend({}).status();
+  if (!CreateCudaBackend({}).ok()) GTEST_SKIP() << "no card: " << CreateCudaBackend({}).status();
   EXPECT_THAT((*CreateCudaBackend({}))->Prepare({.weight_bytes = int64_t{1} << 60}),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr(" free on ")));
   EXPECT_THAT(CreateCudaBackend({.device = 4096}),

@@ -52,7 +52,7 @@ class DequantizeGgufPyTest : public testing::TestWithParam<DType> {};
 
 TEST_P(DequantizeGgufPyTest, EveryBitIsGgufPys) {
   const std::string python = Cache() + "/parity/oracle/bin/python";
-  if (!std::filesystem::exists(python)) GTEST_SKIP() << "no " << python;
+  if (!std::filesystem::exists(python)) GTEST_SKIP() << "no " << python << ": deploy/fetch oracle";
   const int64_t rows = 16, cols = 512;
   std::vector<uint8_t> bytes(rows * RowBytes(GetParam(), cols));
   std::mt19937 random(5);

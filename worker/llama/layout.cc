@@ -36,8 +36,8 @@ class Checker {
   void Expect(bool holds, absl::string_view field) {
     if (holds || !status_.ok()) return;
     status_ = absl::FailedPreconditionError(absl::StrCat(
-        file_, ": its ", structure_, " has another layout than this program was built ", "for (",
-        field, "); run deploy/fetch llama, and build again if that does not help"));
+        file_, ": its ", structure_, " has another layout than this program was built for (", field,
+        "); run deploy/fetch llama, and build again if that does not help"));
   }
   const absl::Status& status() const { return status_; }
 
