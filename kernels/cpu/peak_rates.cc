@@ -4,12 +4,17 @@
 #include <immintrin.h>
 #endif
 
+#include <glog/logging.h>
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+
+#include "absl/functional/function_ref.h"
+#include "kernels/cpu/thread_pool.h"
 
 namespace parity::kernels {
 namespace {
@@ -44,50 +49,72 @@ uint64_t SumOf(const uint8_t* memory, int64_t bytes) {
 #endif
 }
 
+// Adds up products of registers that no compiler knows; the sum, so that it is computed.
+int AddProducts(int64_t steps, int seed) {
+#if defined(__AVX2__)
+  __m256i w = _mm256_set1_epi8(static_cast<char>(seed)), x = _mm256_set1_epi8(3);
+  __m256i sums[8];
+  for (__m256i& sum : sums) sum = _mm256_setzero_si256();
+  for (int64_t i = 0; i < steps; ++i) {
+#pragma GCC unroll 8
+    for (int k = 0; k < 8; ++k) {
+      sums[k] = _mm256_add_epi16(sums[k], _mm256_maddubs_epi16(w, x));
+      __asm__("" : "+x"(w), "+x"(x));  // no product is known beforehand
+    }
+  }
+  int all = 0;
+  for (const __m256i sum : sums) all += _mm256_extract_epi16(sum, 0);
+  return all;
+#else
+  return 0;
+#endif
+}
+
+// Units of work a second over a pool, the best of several passes: body(part) for each of `parts`
+// parts, which hold `work` units together.
+double BestRate(ThreadPool& pool, int64_t parts, double work,
+                absl::FunctionRef<void(int64_t part)> body) {
+  double best = 0;
+  for (int pass = 0; pass < 25; ++pass) {
+    const auto start = Clock::now();
+    pool.Run(parts, [&](int64_t begin, int64_t end, int) {
+      for (int64_t part = begin; part < end; ++part) body(part);
+    });
+    best = std::max(best, work / Since(start));
+  }
+  return best;
+}
+
+// Enough that the threads end together.
+constexpr int64_t kParts = 32;
+
 }  // namespace
 
-double ReadBytesPerSecond(int64_t bytes) {
+double ReadBytesPerSecond(int64_t bytes, int threads) {
   constexpr int64_t kHugePage = int64_t{2} << 20;
   bytes = bytes / kHugePage * kHugePage;
+  CHECK_GE(bytes, kHugePage);
   auto* memory = static_cast<uint8_t*>(std::aligned_alloc(kHugePage, bytes));
   madvise(memory, bytes, MADV_HUGEPAGE);  // as the weights have
   std::memset(memory, 1, bytes);
-  double best = 0;
-  uint64_t check = 0;
-  for (int pass = 0; pass < 25; ++pass) {
-    const auto start = Clock::now();
-    check += SumOf(memory, bytes);
-    best = std::max(best, static_cast<double>(bytes) / Since(start));
-  }
+  ThreadPool pool(threads);
+  std::atomic<uint64_t> check = 0;
+  const int64_t part_bytes = bytes / kParts;
+  const double best = BestRate(pool, kParts, static_cast<double>(bytes), [&](int64_t part) {
+    check += SumOf(memory + part * part_bytes, part_bytes);
+  });
   std::free(memory);
   return check == 0 ? 0 : best;
 }
 
-double ByteProductsPerSecond() {
-#if defined(__AVX2__)
+double ByteProductsPerSecond(int threads) {
   constexpr int64_t kSteps = 500000;
-  double best = 0;
-  int check = 0;
-  for (int pass = 0; pass < 25; ++pass) {
-    __m256i w = _mm256_set1_epi8(static_cast<char>(1 + pass)), x = _mm256_set1_epi8(3);
-    __m256i sums[8];
-    for (__m256i& sum : sums) sum = _mm256_setzero_si256();
-    const auto start = Clock::now();
-    for (int64_t i = 0; i < kSteps; ++i) {
-#pragma GCC unroll 8
-      for (int k = 0; k < 8; ++k) {
-        sums[k] = _mm256_add_epi16(sums[k], _mm256_maddubs_epi16(w, x));
-        __asm__("" : "+x"(w), "+x"(x));  // no product is known beforehand
-      }
-    }
-    const double seconds = Since(start);
-    for (__m256i sum : sums) check += _mm256_extract_epi16(sum, 0);
-    best = std::max(best, kSteps * 8 * 32 / seconds);
-  }
+  ThreadPool pool(threads);
+  std::atomic<int> check = 0;
+  const double best = BestRate(pool, kParts, kSteps * 8 * 32, [&](int64_t part) {
+    check += AddProducts(kSteps / kParts, static_cast<int>(part) + 1);
+  });
   return check == 0 ? 0 : best;
-#else
-  return 0;
-#endif
 }
 
 }  // namespace parity::kernels

@@ -6,13 +6,13 @@
 
 namespace parity::kernels {
 
-// Bytes a second that one thread reads from memory of `bytes` bytes (rounded down to 2 MiB), the
-// best of several passes.
-double ReadBytesPerSecond(int64_t bytes);
+// Bytes a second that `threads` threads together read from memory of `bytes` bytes (rounded down to
+// 2 MiB), the best of several passes. REQUIRES: bytes >= 2 MiB, threads >= 1.
+double ReadBytesPerSecond(int64_t bytes, int threads);
 
-// Products of bytes a second of one thread whose operands are in registers: AVX2's maddubs and its
-// addition in 16 bits. 0 on machines without AVX2.
-double ByteProductsPerSecond();
+// Products of bytes a second of `threads` threads together, with operands in registers: AVX2's
+// maddubs and its addition in 16 bits. 0 on machines without AVX2.
+double ByteProductsPerSecond(int threads);
 
 }  // namespace parity::kernels
 

@@ -129,8 +129,8 @@ void PrintRow(const DTypeTraits& traits, double bytes_per_second, double product
 }
 
 void Run(const std::vector<std::string>& names) {
-  const double bandwidth = ReadBytesPerSecond(kStreamedBytes);
-  const double peak = ByteProductsPerSecond();
+  const double bandwidth = ReadBytesPerSecond(kStreamedBytes, 1);
+  const double peak = ByteProductsPerSecond(1);
   std::printf("%s; %.1f GB/s read, %.1f G byte products/s; ns a row of %d columns\n\n",
               Name(BestSimdPath()), bandwidth * 1e-9, peak * 1e-9, static_cast<int>(kCols));
   std::printf(

@@ -1,5 +1,6 @@
 // Decode and prefill rates of our CPU engine beside libllama's, in one process, turn by turn;
-// medians of the rounds.
+// medians of the rounds; and both beside what bounds them, the most of what is measured before each
+// round.
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -15,14 +16,20 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/types/span.h"
 #include "kernels/cpu/cpu_backend.h"
+#include "kernels/cpu/peak_rates.h"
 #include "proto/status/status_macros.h"
 #include "tests/bench/benchmark.h"
 #include "worker/engine/backend_engine.h"
 #include "worker/engine/engine.h"
 #include "worker/llama/llama_engine.h"
 #include "worker/model/gguf_file.h"
+#include "worker/model/inspect.h"
 
 namespace parity {
 namespace {
@@ -66,6 +73,35 @@ class BusyNeighbours {
   std::vector<pid_t> pids_;
 };
 
+// What the machine gives at most, of what was seen: its neighbours take their part.
+class Peaks {
+ public:
+  explicit Peaks(int threads) : threads_(threads) {}
+  void Measure() {
+    constexpr int64_t kBytes = 64 << 20;  // no cache holds them
+    bytes_ = std::max(bytes_, kernels::ReadBytesPerSecond(kBytes, threads_));
+    products_ = std::max(products_, kernels::ByteProductsPerSecond(threads_));
+  }
+  double bytes() const { return bytes_; }        // a second, from memory
+  double products() const { return products_; }  // of bytes a second; 0: not known
+
+ private:
+  const int threads_;
+  double bytes_ = 0;
+  double products_ = 0;
+};
+
+// Products of a token of a prompt: of all matrices but the head, which only the last one needs.
+double ProductsPerToken(const model::GgufFile& file) {
+  double products = 0;
+  for (const model::TensorInfo& tensor : file.tensors()) {
+    if (absl::StartsWith(tensor.name, "blk.") && tensor.n_dims == 2) {
+      products += static_cast<double>(tensor.ne[0]) * static_cast<double>(tensor.ne[1]);
+    }
+  }
+  return products;
+}
+
 double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -100,45 +136,70 @@ absl::StatusOr<Rates> MeasureOnce(engine::Engine& engine, const Settings& settin
                settings.decode_tokens / SecondsSince(start)};
 }
 
-absl::Status Compare(const Settings& settings, int threads) {
+// Rates of all rounds.
+class Series {
+ public:
+  void Add(double cpu, double llama) {
+    cpu_.push_back(cpu);
+    llama_.push_back(llama);
+    ratio_.push_back(cpu / llama);
+  }
+  // A row of the table. `bound`: 0 where it is not known.
+  std::string Row(const std::string& what, double bound) const {
+    const double cpu = Median(cpu_), llama = Median(llama_);
+    std::string row =
+        absl::StrFormat("| %s | %.1f | %.1f | %.2fx |", what, cpu, llama, Median(ratio_));
+    if (bound == 0) return row + " | |";
+    return row + absl::StrFormat(" %.0f%% | %.0f%% |", 100 * cpu / bound, 100 * llama / bound);
+  }
+
+ private:
+  std::vector<double> cpu_, llama_, ratio_;
+};
+
+absl::Status Compare(const Settings& settings, int threads, std::vector<std::string>& rows) {
   ASSIGN_OR_RETURN(std::shared_ptr<const model::GgufFile> file,
                    model::GgufFile::Open(settings.model));
   kernels::CpuOptions cpu_options;
   cpu_options.threads = threads;
   ASSIGN_OR_RETURN(auto backend, kernels::CpuBackend::Create(cpu_options));
-  ASSIGN_OR_RETURN(auto ours, engine::BackendEngine::Create(file, std::move(backend), {}));
+  ASSIGN_OR_RETURN(auto cpu, engine::BackendEngine::Create(file, std::move(backend), {}));
   llama::LlamaOptions llama_options;
   llama_options.threads = threads;
-  ASSIGN_OR_RETURN(auto theirs, llama::LlamaEngine::Create(settings.model, llama_options));
+  ASSIGN_OR_RETURN(auto llama, llama::LlamaEngine::Create(settings.model, llama_options));
 
-  std::vector<double> prefill[2], decode[2], prefill_ratio, decode_ratio;
+  Series decode, prefill;
+  Peaks peaks(threads);
   for (int round = -1; round < settings.rounds; ++round) {  // the first warms up
-    Rates rates[2];
-    for (int side = 0; side < 2; ++side) {
-      ASSIGN_OR_RETURN(rates[side], MeasureOnce(side == 0 ? *ours : *theirs, settings));
-    }
+    peaks.Measure();
+    ASSIGN_OR_RETURN(const Rates ours, MeasureOnce(*cpu, settings));
+    ASSIGN_OR_RETURN(const Rates theirs, MeasureOnce(*llama, settings));
     if (round < 0) continue;
-    for (int side = 0; side < 2; ++side) {
-      prefill[side].push_back(rates[side].prefill);
-      decode[side].push_back(rates[side].decode);
-    }
-    prefill_ratio.push_back(rates[0].prefill / rates[1].prefill);
-    decode_ratio.push_back(rates[0].decode / rates[1].decode);
+    decode.Add(ours.decode, theirs.decode);
+    prefill.Add(ours.prefill, theirs.prefill);
   }
-  std::printf("| decode, %d thread(s) | %.1f | %.1f | %.2fx |\n", threads, Median(decode[0]),
-              Median(decode[1]), Median(decode_ratio));
-  std::printf("| prefill %d, %d thread(s) | %.1f | %.1f | %.2fx |\n", settings.prefill_tokens,
-              threads, Median(prefill[0]), Median(prefill[1]), Median(prefill_ratio));
+  const auto token_bytes = static_cast<double>(model::BytesPerToken(*file));
+  const double token_products = ProductsPerToken(*file);
+  std::printf(
+      "%d thread(s): %.1f GB/s read, %.0f MB a token; %.0f G byte products/s, %.0f M a token\n",
+      threads, peaks.bytes() * 1e-9, token_bytes * 1e-6, peaks.products() * 1e-9,
+      token_products * 1e-6);
   std::fflush(stdout);
+  const std::string with = absl::StrCat(", ", threads, " thread(s)");
+  rows.push_back(decode.Row("decode" + with, peaks.bytes() / token_bytes));
+  rows.push_back(prefill.Row(absl::StrCat("prefill ", settings.prefill_tokens, with),
+                             peaks.products() / token_products));
   return absl::OkStatus();
 }
 
 absl::Status Run(const Settings& settings) {
   const BusyNeighbours neighbours(settings.busy);  // before there are threads
+  std::vector<std::string> rows;
+  for (const int threads : settings.threads) RETURN_IF_ERROR(Compare(settings, threads, rows));
   std::printf(
-      "| tokens/s, median of %d alternating rounds | cpu | libllama | ratio |\n|---|---|---|---|\n",
-      settings.rounds);
-  for (const int threads : settings.threads) RETURN_IF_ERROR(Compare(settings, threads));
+      "\n| tokens/s, median of %d alternating rounds | cpu | libllama | ratio | cpu, of bound | "
+      "libllama, of bound |\n|---|---|---|---|---|---|\n%s\n",
+      settings.rounds, absl::StrJoin(rows, "\n").c_str());
   return absl::OkStatus();
 }
 

@@ -56,22 +56,6 @@ std::vector<TypeRow> TypeTable(const GgufFile& file) {
   return table;
 }
 
-// Bytes of weights that one decoded token reads: everything, but of a table that is not the output
-// as well only the token's row.
-int64_t BytesPerToken(const GgufFile& file) {
-  int64_t total = 0;
-  const TensorInfo* table = nullptr;
-  bool output = false;
-  for (const TensorInfo& tensor : file.tensors()) {
-    if (tensor.name == "token_embd.weight") table = &tensor;
-    output = output || tensor.name == "output.weight";
-    total += static_cast<int64_t>(tensor.bytes.size());
-  }
-  if (table == nullptr || table->ne[1] <= 0) return total;
-  const auto bytes = static_cast<int64_t>(table->bytes.size());
-  return total + bytes / table->ne[1] - (output ? bytes : 0);
-}
-
 Account Examine(const GgufFile& file) {
   Account account{ReadConfig(file), absl::OkStatus(), TypeTable(file)};
   if (!account.config.ok()) {
@@ -166,6 +150,20 @@ void AppendMetadata(const GgufFile& file, std::string& out) {
 }
 
 }  // namespace
+
+int64_t BytesPerToken(const GgufFile& file) {
+  int64_t total = 0;
+  const TensorInfo* table = nullptr;
+  bool output = false;
+  for (const TensorInfo& tensor : file.tensors()) {
+    if (tensor.name == "token_embd.weight") table = &tensor;
+    output = output || tensor.name == "output.weight";
+    total += static_cast<int64_t>(tensor.bytes.size());
+  }
+  if (table == nullptr || table->ne[1] <= 0) return total;
+  const auto bytes = static_cast<int64_t>(table->bytes.size());
+  return total + bytes / table->ne[1] - (output ? bytes : 0);
+}
 
 std::string InspectText(const GgufFile& file) {
   const Account account = Examine(file);

@@ -2,11 +2,16 @@
 #ifndef PARITY_WORKER_MODEL_INSPECT_H_
 #define PARITY_WORKER_MODEL_INSPECT_H_
 
+#include <cstdint>
 #include <string>
 
 #include "worker/model/gguf_file.h"
 
 namespace parity::model {
+
+// Bytes of weights that one decoded token reads: everything, but of a table that is not the output
+// as well only the token's row.
+int64_t BytesPerToken(const GgufFile& file);
 
 // Aligned text for a terminal: file and sha256, whether this build can run it (and if not, why),
 // hyper-parameters, bytes of weights a decoded token reads, table of types, tensor list, metadata.
