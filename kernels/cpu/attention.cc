@@ -7,7 +7,6 @@
 
 #include "absl/container/inlined_vector.h"
 #include "kernels/cpu/kv_cache.h"
-#include "kernels/cpu/prefetch.h"
 
 namespace parity::kernels {
 namespace {
@@ -18,11 +17,6 @@ constexpr int64_t kTileQueries = 6;
 constexpr int64_t kSplitPositions = 256;
 // Key blocks of one piece of a split row: 128 positions.
 constexpr int64_t kBlocksPerPiece = 8;
-// Of a head's keys, and of its values, the bytes that are asked for before they are read. Few
-// positions are no stream that the hardware would see coming, and the weights drive them out of the
-// caches with every token.
-constexpr int64_t kPrefetchBytes = 8 << 10;
-
 // Consecutive rows of one sequence.
 struct Tile {
   int64_t first_row;
@@ -83,8 +77,6 @@ class Attender {
       return Task{tiles[task / spec_.kv_heads], task % spec_.kv_heads};
     };
     pool.Run(tasks, [&](int64_t begin, int64_t end, int thread) {
-      PrefetchKeys(at(begin));
-      PrefetchValues(at(begin));
       for (int64_t task = begin; task < end; ++task) {
         Whole(at(task), at(std::min(task + 1, tasks - 1)), scratch[thread]);
       }
@@ -149,7 +141,7 @@ class Attender {
   }
 
   void Score(absl::Span<const Query<S>> queries, const CpuKvCache& cache, int64_t head,
-             int64_t first_block, int64_t last_block) {
+             int64_t first_block, int64_t last_block, const E* ahead) {
     absl::InlinedVector<const S*, kInline> q;
     absl::InlinedVector<S*, kInline> out;
     for (const Query<S>& query : queries) {
@@ -158,13 +150,13 @@ class Attender {
     }
     ops_.scores(q.data(), q.size(),
                 cache.keys<E>(spec_.layer, head) + first_block * kKeyBlock * spec_.head_size,
-                spec_.head_size, last_block - first_block, out.data());
+                spec_.head_size, last_block - first_block, out.data(), ahead);
   }
 
   // Adds p.v over dimensions [first, last). Each query's positions are taken in order; those that
   // all queries see are read once for all.
   void Sum(absl::Span<const Query<S>> queries, const CpuKvCache& cache, int64_t head, int64_t first,
-           int64_t last) {
+           int64_t last, const E* ahead) {
     absl::InlinedVector<const S*, kInline> p;
     absl::InlinedVector<S*, kInline> sums;
     int64_t low = 0;
@@ -178,7 +170,8 @@ class Attender {
     const E* values = cache.values<E>(spec_.layer, head);
     const int64_t stride = cache.value_stride();
     const auto alone = [&](int64_t i, int64_t from, int64_t to) {
-      if (from < to) ops_.values(&p[i], 1, values, stride, from, to, first, last, &sums[i]);
+      if (from >= to) return;
+      ops_.values(&p[i], 1, values, stride, from, to, first, last, &sums[i], nullptr);
     };
     const int64_t count = static_cast<int64_t>(queries.size());
     if (low >= high) {
@@ -186,7 +179,7 @@ class Attender {
       return;
     }
     for (int64_t i = 0; i < count; ++i) alone(i, queries[i].begin, low);
-    ops_.values(p.data(), count, values, stride, low, high, first, last, sums.data());
+    ops_.values(p.data(), count, values, stride, low, high, first, last, sums.data(), ahead);
     for (int64_t i = 0; i < count; ++i) alone(i, high, queries[i].end);
   }
 
@@ -194,9 +187,7 @@ class Attender {
     ops_.softmax(query.scores, query.begin, query.end, static_cast<S>(spec_.scale), kRounds);
   }
 
-  void Finish(const Query<S>& query) {
-    for (int64_t k = 0; k < spec_.head_size; ++k) query.out[k] = static_cast<float>(query.sums[k]);
-  }
+  void Finish(const Query<S>& query) { std::copy_n(query.sums, spec_.head_size, query.out); }
 
   // The key blocks that any of the queries sees.
   static std::pair<int64_t, int64_t> Blocks(absl::Span<const Query<S>> queries) {
@@ -209,36 +200,26 @@ class Attender {
     return {begin / kKeyBlock, (end + kKeyBlock - 1) / kKeyBlock};
   }
 
-  // The first positions that a task reads: those of its tile's other rows follow.
-  void PrefetchKeys(const Task& task) const {
-    const auto [begin, end] = Seen(task.tile.first_row);
-    const int64_t first = begin / kKeyBlock * kKeyBlock;
-    Prefetch(task.tile.cache->template keys<E>(spec_.layer, task.head), spec_.head_size, first,
-             end);
+  // The first key that a task reads, and the first value.
+  const E* Keys(const Task& task) const {
+    const int64_t first = Seen(task.tile.first_row).first / kKeyBlock * kKeyBlock;
+    return task.tile.cache->template keys<E>(spec_.layer, task.head) + first * spec_.head_size;
+  }
+  const E* Values(const Task& task) const {
+    return task.tile.cache->template values<E>(spec_.layer, task.head) +
+           Seen(task.tile.first_row).first * task.tile.cache->value_stride();
   }
 
-  void PrefetchValues(const Task& task) const {
-    const auto [begin, end] = Seen(task.tile.first_row);
-    Prefetch(task.tile.cache->template values<E>(spec_.layer, task.head),
-             task.tile.cache->value_stride(), begin, end);
-  }
-
-  // Positions [begin, end) of `stride` elements each.
-  static void Prefetch(const E* from, int64_t stride, int64_t begin, int64_t end) {
-    const int64_t bytes = (end - begin) * stride * static_cast<int64_t>(sizeof(E));
-    PrefetchToRead(from + begin * stride, std::min(bytes, kPrefetchBytes));
-  }
-
-  // All of one task, on one thread. What `next` reads is asked for meanwhile.
+  // All of one task, on one thread. Few positions are no stream that the hardware would see coming,
+  // and the weights drive them out of the caches with every token: each read asks for what the next
+  // one wants, this task's values and the keys of the `next`.
   void Whole(const Task& task, const Task& next, std::vector<double>& scratch) {
     const auto& [tile, head] = task;
     const Queries queries = Prepare(tile, head * group_, group_, scratch);
     const auto [first, last] = Blocks(queries);
-    PrefetchKeys(next);
-    Score(queries, *tile.cache, head, first, last);
+    Score(queries, *tile.cache, head, first, last, Values(task));
     for (const Query<S>& query : queries) Softmax(query);
-    PrefetchValues(next);
-    Sum(queries, *tile.cache, head, 0, tile.cache->value_stride());
+    Sum(queries, *tile.cache, head, 0, tile.cache->value_stride(), Keys(next));
     for (const Query<S>& query : queries) Finish(query);
   }
 
@@ -255,7 +236,7 @@ class Attender {
         const int64_t head = i / pieces;
         const int64_t block = from + i % pieces * kBlocksPerPiece;
         Score(queries.subspan(head * group_, group_), *tile.cache, head, block,
-              std::min(block + kBlocksPerPiece, to));
+              std::min(block + kBlocksPerPiece, to), nullptr);
       }
     });
     pool.Run(spec_.heads, [&](int64_t begin, int64_t end, int) {
@@ -266,7 +247,7 @@ class Attender {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t head = i / steps;
         const int64_t d = i % steps * kValueStep;
-        Sum(queries.subspan(head * group_, group_), *tile.cache, head, d, d + kValueStep);
+        Sum(queries.subspan(head * group_, group_), *tile.cache, head, d, d + kValueStep, nullptr);
       }
     });
     for (const Query<S>& query : queries) Finish(query);

@@ -18,16 +18,29 @@ constexpr int kQueries = sizeof(typename L::S) == 4 ? 6 : 2;
 // KiB.
 constexpr int64_t kStretch = 128;
 
+constexpr int64_t kCacheLine = 64;  // bytes
+
+// Asks for what `bytes` bytes at `offset` from `ahead` lie in; not for anything when that is null.
+// Spread over the work: a core has two dozen requests under way at a time, and waits to send more.
+template <typename E>
+PARITY_INLINE void AskAhead(const E* ahead, int64_t offset, int64_t bytes) {
+  if (ahead == nullptr) return;
+  const char* const from = reinterpret_cast<const char*>(ahead) + offset;
+  for (int64_t i = 0; i < bytes; i += kCacheLine) __builtin_prefetch(from + i);
+}
+
 // Unrolled whatever the optimisation level, so that the accumulators stay in registers.
 #define PARITY_EACH_QUERY _Pragma("GCC unroll 8") for (int r = 0; r < Q; ++r)
 
 template <typename L, typename E, int Q>
 PARITY_INLINE void ScoreSome(const typename L::S* const* q, const E* keys, int64_t head_size,
-                             int64_t blocks, typename L::S* const* out) {
+                             int64_t blocks, typename L::S* const* out, const E* ahead) {
   using S = typename L::S;
   const S* query[Q];
   PARITY_EACH_QUERY query[r] = q[r];
+  const int64_t block_bytes = head_size * kKeyBlock * static_cast<int64_t>(sizeof(E));
   for (int64_t b = 0; b < blocks; ++b) {
+    AskAhead(ahead, b * block_bytes, block_bytes);
     typename L::V low[Q], high[Q];
     PARITY_EACH_QUERY low[r] = high[r] = Fill(S{0});
     for (int64_t k = 0; k < head_size; ++k, keys += kKeyBlock) {
@@ -48,7 +61,8 @@ PARITY_INLINE void ScoreSome(const typename L::S* const* q, const E* keys, int64
 
 template <typename L, typename E, int Q>
 PARITY_INLINE void ValueSome(const typename L::S* const* p, const E* values, int64_t stride,
-                             int64_t from, int64_t to, int64_t d, typename L::S* const* sums) {
+                             int64_t from, int64_t to, int64_t d, typename L::S* const* sums,
+                             const E* ahead) {
   const typename L::S* weight[Q];
   typename L::V low[Q], high[Q];
   PARITY_EACH_QUERY {
@@ -57,7 +71,9 @@ PARITY_INLINE void ValueSome(const typename L::S* const* p, const E* values, int
     high[r] = L::Load(sums[r] + d + kLanes);
   }
   const E* value = values + from * stride + d;
+  const int64_t row_bytes = stride * static_cast<int64_t>(sizeof(E));
   for (int64_t i = from; i < to; ++i, value += stride) {
+    AskAhead(ahead, (i - from) * row_bytes, 1);
     const auto value_low = L::Load(value);
     const auto value_high = L::Load(value + kLanes);
     PARITY_EACH_QUERY {
@@ -110,13 +126,15 @@ PARITY_INLINE void PairSums(const float* const (&query)[Q], const E* keys, int64
 // same bits as llama.cpp's decode, so that a probability is rounded to half on the same side.
 template <typename L, typename E, int Q, int kSteps>
 PARITY_INLINE void ScoreAsGgml(const float* const* q, const E* keys, int64_t head_size,
-                               int64_t blocks, float* const* out) {
+                               int64_t blocks, float* const* out, const E* ahead) {
   const float* query[Q];
   PARITY_EACH_QUERY query[r] = q[r];
   const int64_t steps = head_size / 32;
+  const int64_t lane_bytes = head_size * kKeyBlock * static_cast<int64_t>(sizeof(E)) / 8;
   for (int64_t b = 0; b < blocks; ++b, keys += head_size * kKeyBlock) {
     F8 lanes[8][2][Q];  // ggml's eight lanes after its accumulators have met
     for (int lane = 0; lane < 8; ++lane) {
+      AskAhead(ahead, (8 * b + lane) * lane_bytes, lane_bytes);
       F8 low[Q], high[Q];
       PairSums<L, E, Q, kSteps>(query, keys, steps, lane, lane + 16, lanes[lane][0],
                                 lanes[lane][1]);
@@ -166,12 +184,13 @@ PARITY_INLINE void ForQueries(int64_t queries, Body body) {
 
 template <typename L, typename E>
 static void Scores(const typename L::S* const* q, int64_t queries, const E* keys, int64_t head_size,
-                   int64_t blocks, typename L::S* const* out) {
+                   int64_t blocks, typename L::S* const* out, const E* ahead) {
   if constexpr (sizeof(typename L::S) == sizeof(float)) {
     // 3 x 4 accumulators, 2 loads, 1 broadcast.
     const auto score = [&]<int kSteps>() {
       ForQueries<3>(queries, [&]<int Q>(int64_t r) {
-        ScoreAsGgml<L, E, Q, kSteps>(q + r, keys, head_size, blocks, out + r);
+        ScoreAsGgml<L, E, Q, kSteps>(q + r, keys, head_size, blocks, out + r,
+                                     r == 0 ? ahead : nullptr);
       });
     };
     // The usual head sizes have their steps unrolled.
@@ -181,7 +200,7 @@ static void Scores(const typename L::S* const* q, int64_t queries, const E* keys
                        : score.template operator()<0>();
   } else {
     ForQueries<kQueries<L>>(queries, [&]<int Q>(int64_t r) {
-      ScoreSome<L, E, Q>(q + r, keys, head_size, blocks, out + r);
+      ScoreSome<L, E, Q>(q + r, keys, head_size, blocks, out + r, r == 0 ? ahead : nullptr);
     });
   }
 }
@@ -189,13 +208,17 @@ static void Scores(const typename L::S* const* q, int64_t queries, const E* keys
 template <typename L, typename E>
 static void Values(const typename L::S* const* p, int64_t queries, const E* values, int64_t stride,
                    int64_t from, int64_t to, int64_t first, int64_t last,
-                   typename L::S* const* sums) {
+                   typename L::S* const* sums, const E* ahead) {
   // By stretches of positions whose values and probabilities stay in the first-level cache.
   for (int64_t i = from; i < to; i += kStretch) {
     const int64_t end = i + kStretch < to ? i + kStretch : to;
     for (int64_t d = first; d < last; d += kValueStep) {
+      // Each line once: by the first dimensions in it, for the first queries.
+      const bool begins_line = d * static_cast<int64_t>(sizeof(E)) % kCacheLine == 0;
+      const E* const here =
+          ahead == nullptr || !begins_line ? nullptr : ahead + (i - from) * stride + d;
       ForQueries<kQueries<L>>(queries, [&]<int Q>(int64_t r) {
-        ValueSome<L, E, Q>(p + r, values, stride, i, end, d, sums + r);
+        ValueSome<L, E, Q>(p + r, values, stride, i, end, d, sums + r, r == 0 ? here : nullptr);
       });
     }
   }

@@ -178,22 +178,18 @@ void CpuBackend::AppendKv(int32_t layer, Matrix k, Matrix v, absl::Span<const Ro
   const KvShape shape = static_cast<CpuKvCache*>(places[0].cache)->shape();
   const int64_t size = shape.head_size;
   CHECK_EQ(k.cols, size * shape.kv_heads);
-  const auto cache = [&](int64_t t) -> CpuKvCache& {
-    return *static_cast<CpuKvCache*>(places[t].cache);
-  };
   // By heads: two positions of one head may share a cache line, two heads never do.
   const int64_t heads_per_piece =
       std::max<int64_t>(1, kElementsPerPiece / std::max<int64_t>(1, k.rows * size));
   pool_.Run(
       shape.kv_heads,
       [&](int64_t begin, int64_t end, int) {
-        // Place i % rows of head i / rows.
-        const int64_t last = end * k.rows - 1;
-        for (int64_t i = begin * k.rows; i <= last; ++i) {
-          const int64_t next = std::min(i + 1, last);
-          cache(next % k.rows).PrefetchAppend(layer, next / k.rows, places[next % k.rows].position);
-          const int64_t g = i / k.rows, t = i % k.rows, offset = t * k.cols + g * size;
-          cache(t).Append(ops_, layer, g, places[t].position, k.data + offset, v.data + offset);
+        for (int64_t g = begin; g < end; ++g) {
+          for (int64_t t = 0; t < k.rows; ++t) {
+            const int64_t offset = t * k.cols + g * size;
+            static_cast<CpuKvCache*>(places[t].cache)
+                ->Append(ops_, layer, g, places[t].position, k.data + offset, v.data + offset);
+          }
         }
       },
       heads_per_piece);

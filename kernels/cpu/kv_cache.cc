@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "kernels/cpu/prefetch.h"
 
 namespace parity::kernels {
 namespace {
@@ -67,16 +66,6 @@ void CpuKvCache::Append(const VectorOps& ops, int32_t layer, int32_t head, int32
   ops.to_halves(k, size, values_out);  // borrowed: the values follow
   for (int64_t i = 0; i < size; ++i) keys_out[i * kKeyBlock] = values_out[i];
   ops.to_halves(v, size, values_out);
-}
-
-void CpuKvCache::PrefetchAppend(int32_t layer, int32_t head, int32_t position) const {
-  const int64_t size = shape_.head_size;
-  const int64_t element = shape_.type == KvType::kF32 ? 4 : 2;
-  const char* const from = static_cast<const char*>(memory_) + Offset(layer, head) * element;
-  const int64_t block = position / kKeyBlock * size * kKeyBlock;
-  const int64_t row = padded_capacity_ * size + position * value_stride_;
-  PrefetchToWrite(from + block * element, size * kKeyBlock * element);
-  PrefetchToWrite(from + row * element, size * element);
 }
 
 }  // namespace parity::kernels

@@ -40,9 +40,6 @@ class CpuKvCache : public KvCache {
   void Append(const VectorOps& ops, int32_t layer, int32_t head, int32_t position, const float* k,
               const float* v);
 
-  // Asks for the memory that Append() will write.
-  void PrefetchAppend(int32_t layer, int32_t head, int32_t position) const;
-
  private:
   CpuKvCache(const KvShape& shape, void* memory, int64_t bytes);
   // Elements before the keys of (layer, head).

@@ -15,13 +15,14 @@ inline constexpr int64_t kKeyBlock = 16;
 inline constexpr int64_t kValueStep = 16;
 
 // Attention with accumulators S (float: native, double: f32 numerics) over cache elements E
-// (uint16_t: halves, float).
+// (uint16_t: halves, float). While keys (or values) are read, as much is asked for from `ahead` on,
+// where the next reads will be: null, or any address.
 template <typename S, typename E>
 struct AttentionOps {
   // out[r][16 b + lane] = sum over k of q[r][k] * keys[b][k][lane], keys: [blocks][head_size][16].
   // Order: double: k's; float: ggml_vec_dot_f16's of an AVX2 build (attention_lanes.h).
   void (*scores)(const S* const* q, int64_t queries, const E* keys, int64_t head_size,
-                 int64_t blocks, S* const* out);
+                 int64_t blocks, S* const* out, const E* ahead);
   // s[begin..end) = softmax of s * scale; eight exponentials (index / 8 equal) are summed in S, as
   // ggml does, these sums in double and in order; rounded to half when asked. Overwrites up to
   // seven values on either side of the range.
@@ -29,7 +30,7 @@ struct AttentionOps {
   // sums[r][d] += sum over i in [from, to), in order, of p[r][i] * values[i * stride + d], d in
   // [first, last). REQUIRES: first and last are multiples of kValueStep.
   void (*values)(const S* const* p, int64_t queries, const E* values, int64_t stride, int64_t from,
-                 int64_t to, int64_t first, int64_t last, S* const* sums);
+                 int64_t to, int64_t first, int64_t last, S* const* sums, const E* ahead);
 };
 
 struct VectorOps {
