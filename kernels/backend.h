@@ -128,6 +128,13 @@ struct AttentionSpec {
   int32_t window = 0;     // positions seen, the row's own included; 0: all before it
 };
 
+// One of the linear maps of a Project call.
+struct Projection {
+  const Weight* weight;
+  const Vector* bias;  // or null
+  Matrix out;          // [T, weight.rows]
+};
+
 // What an engine is about to ask of its backend. Bytes as they lie in the file or in float.
 struct WorkPlan {
   int64_t weight_bytes = 0;     // of all weights and vectors
@@ -203,6 +210,17 @@ class Backend {
   virtual void MatMulBias(const Weight& weight, const Vector& bias, Matrix x, Matrix out) {
     MatMul(weight, x, out);
     AddBias(bias, out);
+  }
+  // MatMul, or MatMulBias, of each with the same x: the same bits, perhaps at once. No out may
+  // overlap x or another out.
+  virtual void Project(Matrix x, absl::Span<const Projection> projections) {
+    for (const Projection& p : projections) {
+      if (p.bias == nullptr) {
+        MatMul(*p.weight, x, p.out);
+      } else {
+        MatMulBias(*p.weight, *p.bias, x, p.out);
+      }
+    }
   }
   // Rotates every head of every row in place. x: [T, n * head_size]; positions: [T].
   virtual void Rope(const RopeSpec& spec, int32_t head_size, absl::Span<const int32_t> positions,

@@ -1,6 +1,7 @@
 #include <glog/logging.h>
 
 #include <cmath>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
@@ -175,6 +176,73 @@ Case ProductCase(DType dtype, Shape shape, bool biased, uint32_t seed) {
           shape.rows * shape.outputs >= 16 ? 1e-4 : 1.0};
 }
 
+// Products of the same rows in one call; their outputs one after the other.
+std::vector<float> RunProjections(absl::Span<const Product> products, Backend& backend,
+                                  int64_t at_once) {
+  const Shape& shape = products[0].shape;
+  const DeviceMatrix x(backend, products[0].x, shape.rows);
+  std::vector<std::unique_ptr<Weight>> weights;
+  std::vector<std::unique_ptr<Vector>> biases;
+  std::vector<std::unique_ptr<DeviceMatrix>> outs;
+  for (const Product& p : products) {
+    auto weight = backend.LoadWeight(p.source());
+    CHECK(weight.ok()) << weight.status();
+    weights.push_back(*std::move(weight));
+    auto bias = backend.LoadVector(p.bias);
+    CHECK(bias.ok()) << bias.status();
+    biases.push_back(p.bias.empty() ? nullptr : *std::move(bias));
+    outs.push_back(std::make_unique<DeviceMatrix>(backend, shape.rows, p.shape.outputs));
+  }
+  for (int64_t t = 0; t < shape.rows; t += at_once) {
+    const int64_t n = std::min(at_once, shape.rows - t);
+    std::vector<Projection> projections;
+    for (size_t i = 0; i < products.size(); ++i) {
+      projections.push_back({weights[i].get(), biases[i].get(), outs[i]->rows(t, n)});
+    }
+    backend.Project(x.rows(t, n), projections);
+  }
+  std::vector<float> all;
+  for (const auto& out : outs) {
+    const std::vector<float> values = out->Read();
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
+
+// Several weights of several types, one of them biased.
+Case ProjectCase(int64_t rows, uint32_t seed) {
+  const int64_t inputs = 768;
+  const std::vector<float> x = RandomFloats(rows * inputs, seed, 3.0f);
+  std::vector<Product> products;
+  int64_t outputs = 5;
+  for (const DType dtype : {DType::kQ4_K, DType::kQ8_0, DType::kQ4_K, DType::kF16}) {
+    products.push_back({{rows, outputs, inputs},
+                        dtype,
+                        RandomWeight(dtype, outputs, inputs, ++seed),
+                        x,
+                        RandomFloats(products.size() == 1 ? outputs : 0, ++seed, 3.0f)});
+    outputs += 23;
+  }
+  const auto bounds = [products](Arithmetic arithmetic, const std::vector<float>& expected) {
+    std::vector<double> all;
+    auto from = expected.begin();
+    for (const Product& p : products) {
+      const auto to = from + p.shape.rows * p.shape.outputs;
+      for (double bound : ProductBounds(p, arithmetic, {from, to})) all.push_back(bound);
+      from = to;
+    }
+    return all;
+  };
+  return {absl::StrCat("Project_", rows),
+          rows,
+          [products](Backend& backend, int64_t at_once) {
+            return RunProjections(products, backend, at_once);
+          },
+          bounds,
+          1e-10,
+          1e-4};
+}
+
 // `multiplied`: whether the table is the head's weight too.
 Case EmbedCase(DType dtype, bool multiplied, uint32_t seed) {
   const int64_t vocabulary = 37, width = Traits(dtype).block_elements == 256 ? 768 : 96;
@@ -220,6 +288,7 @@ std::vector<Case> ProductCases() {
       cases.push_back(ProductCase(traits.dtype, shape, /*biased=*/true, seed += 3));
     }
   }
+  for (const int64_t rows : {1, 3, 19}) cases.push_back(ProjectCase(rows, seed += 20));
   return cases;
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/cpu/gelu.h"
 #include "kernels/cpu/kv_cache.h"
@@ -137,11 +138,22 @@ void CpuBackend::RmsNorm(Matrix x, const Vector& weight, float eps, Matrix out) 
 }
 
 void CpuBackend::MatMul(const Weight& weight, Matrix x, Matrix out) {
+  Project(x, {{&weight, nullptr, out}});
+}
+
+void CpuBackend::Project(Matrix x, absl::Span<const Projection> projections) {
   if (!status_.ok()) return;
-  CHECK_EQ(x.rows, out.rows);
-  CHECK_EQ(x.cols, weight.cols());
-  CHECK_EQ(out.cols, weight.rows());
-  kernels::MatMul(static_cast<const PackedWeight&>(weight), x.data, x.rows, out.data, products_);
+  absl::InlinedVector<MatMulTarget, 3> targets;
+  for (const Projection& p : projections) {
+    CHECK_EQ(x.rows, p.out.rows);
+    CHECK_EQ(x.cols, p.weight->cols());
+    CHECK_EQ(p.out.cols, p.weight->rows());
+    targets.push_back({static_cast<const PackedWeight*>(p.weight), p.out.data});
+  }
+  kernels::MatMul(x.data, x.rows, targets, products_);
+  for (const Projection& p : projections) {
+    if (p.bias != nullptr) AddBias(*p.bias, p.out);
+  }
 }
 
 void CpuBackend::AddBias(const Vector& bias, Matrix x) {

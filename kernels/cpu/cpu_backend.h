@@ -49,6 +49,7 @@ class CpuBackend : public Backend {
   void Embed(const Weight& table, absl::Span<const int32_t> ids, Matrix out) override;
   void RmsNorm(Matrix x, const Vector& weight, float eps, Matrix out) override;
   void MatMul(const Weight& weight, Matrix x, Matrix out) override;
+  void Project(Matrix x, absl::Span<const Projection> projections) override;
   void AddBias(const Vector& bias, Matrix x) override;
   void Rope(const RopeSpec& spec, int32_t head_size, absl::Span<const int32_t> positions,
             Matrix x) override;

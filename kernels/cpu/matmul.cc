@@ -4,10 +4,15 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
+#include "absl/container/inlined_vector.h"
+
 namespace parity::kernels {
 namespace {
 
 constexpr int64_t kAlignment = 64;
+
+int64_t RoundedUp(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 // Prepared activations of one token block stay in a quarter of a 512 KiB L2 while every group of
 // weights passes by them.
@@ -58,6 +63,47 @@ GroupProductFn FindProduct(SimdPath path, DType dtype, Numerics numerics) {
   return nullptr;
 }
 
+// The rows of one call as a kind of weights wants them.
+struct PreparedRows {
+  ActivationKind kind;
+  int64_t stride;
+  const uint8_t* data;
+};
+
+// One weight's part of a call: tasks [first, first + its groups x blocks of tokens).
+struct Part {
+  GroupProductFn product;
+  const PackedWeight* weight;
+  PreparedRows x;
+  int64_t token_block;
+  float* out;
+  int64_t first;
+};
+
+// Tasks [begin, end) of a part, counted from its first: a group of weights times a block of tokens,
+// the groups of a block follow each other.
+void RunTasks(const Part& part, int64_t rows, int64_t begin, int64_t end) {
+  const PackedWeight& weight = *part.weight;
+  int64_t group = begin % weight.groups();
+  int64_t token = begin / weight.groups() * part.token_block;
+  for (int64_t task = begin; task < end; ++task) {
+    const int64_t first_row = group * kGroupRows;
+    part.product(
+        {.group = weight.group(group),
+         .blocks = weight.blocks(),
+         .activations = part.x.data + token * part.x.stride,
+         .activation_stride = part.x.stride,
+         .tokens = std::min(part.token_block, rows - token),
+         .out = part.out + token * weight.rows() + first_row,
+         .out_stride = weight.rows(),
+         .out_rows = static_cast<int>(std::min<int64_t>(kGroupRows, weight.rows() - first_row))});
+    if (++group == weight.groups()) {
+      group = 0;
+      token += part.token_block;
+    }
+  }
+}
+
 }  // namespace
 
 MatMulContext::MatMulContext(SimdPath path, Numerics numerics, ThreadPool& pool,
@@ -74,46 +120,74 @@ uint8_t* MatMulContext::Scratch(int64_t bytes) {
   return scratch_.data() + (kAlignment - address % kAlignment) % kAlignment;
 }
 
-void MatMulUsing(GroupProductFn product, const PackedWeight& weight, const float* x, int64_t rows,
-                 float* out, MatMulContext& context) {
-  CHECK(weight.source().multiplied) << weight.source().name;
-  if (rows == 0) return;
-  const ActivationKind kind =
-      context.numerics() == Numerics::kF32 ? ActivationKind::kFloat : weight.layout().activations;
-  const int64_t stride = RowStride(kind, weight.cols());
-  uint8_t* activations = context.Scratch(rows * stride);
-  PrepareActivations(kind, x, rows, weight.cols(), context, stride, activations);
+namespace {
 
-  const int64_t token_block = std::min(rows, TokenBlock(kind, stride));
-  const int64_t token_blocks = (rows + token_block - 1) / token_block;
-  const int64_t groups = weight.groups();
-  context.pool().Run(token_blocks * groups, [&](int64_t begin, int64_t end, int /*thread*/) {
-    int64_t group = begin % groups;
-    int64_t token = begin / groups * token_block;
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t first_row = group * kGroupRows;
-      product(
-          {.group = weight.group(group),
-           .blocks = weight.blocks(),
-           .activations = activations + token * stride,
-           .activation_stride = stride,
-           .tokens = std::min(token_block, rows - token),
-           .out = out + token * weight.rows() + first_row,
-           .out_stride = weight.rows(),
-           .out_rows = static_cast<int>(std::min<int64_t>(kGroupRows, weight.rows() - first_row))});
-      if (++group == groups) {
-        group = 0;
-        token += token_block;
-      }
+ActivationKind KindFor(const PackedWeight& weight, Numerics numerics) {
+  return numerics == Numerics::kF32 ? ActivationKind::kFloat : weight.layout().activations;
+}
+
+// The rows as each kind among the targets wants them, in the context's scratch.
+absl::InlinedVector<PreparedRows, 2> PrepareRows(const float* x, int64_t rows,
+                                                 absl::Span<const MatMulTarget> targets,
+                                                 MatMulContext& context) {
+  const int64_t cols = targets[0].weight->cols();
+  absl::InlinedVector<PreparedRows, 2> prepared;
+  int64_t bytes = 0;
+  for (const MatMulTarget& target : targets) {
+    CHECK(target.weight->source().multiplied) << target.weight->source().name;
+    CHECK_EQ(target.weight->cols(), cols) << target.weight->source().name;
+    const ActivationKind kind = KindFor(*target.weight, context.numerics());
+    if (absl::c_any_of(prepared, [&](const PreparedRows& p) { return p.kind == kind; })) continue;
+    prepared.push_back({kind, RowStride(kind, cols), nullptr});
+    bytes += RoundedUp(rows * prepared.back().stride);
+  }
+  uint8_t* scratch = context.Scratch(bytes);
+  for (PreparedRows& p : prepared) {
+    PrepareActivations(p.kind, x, rows, cols, context, p.stride, scratch);
+    p.data = scratch;
+    scratch += RoundedUp(rows * p.stride);
+  }
+  return prepared;
+}
+
+// By `product`, or by each weight's own when it is null.
+void MatMulBy(GroupProductFn product, const float* x, int64_t rows,
+              absl::Span<const MatMulTarget> targets, MatMulContext& context) {
+  if (rows == 0 || targets.empty()) return;
+  const auto prepared = PrepareRows(x, rows, targets, context);
+  absl::InlinedVector<Part, 3> parts;
+  int64_t tasks = 0;
+  for (const auto& [weight, out] : targets) {
+    const ActivationKind kind = KindFor(*weight, context.numerics());
+    const PreparedRows& p =
+        *absl::c_find_if(prepared, [&](const PreparedRows& p) { return p.kind == kind; });
+    const GroupProductFn own =
+        product ? product : FindProduct(context.path(), weight->dtype(), context.numerics());
+    CHECK(own != nullptr) << Name(context.path()) << " " << Traits(weight->dtype()).name;
+    const int64_t token_block = std::min(rows, TokenBlock(kind, p.stride));
+    parts.push_back({own, weight, p, token_block, out, tasks});
+    tasks += (rows + token_block - 1) / token_block * weight->groups();
+  }
+  context.pool().Run(tasks, [&](int64_t begin, int64_t end, int /*thread*/) {
+    for (size_t i = 0; i < parts.size(); ++i) {
+      const int64_t first = parts[i].first;
+      const int64_t last = i + 1 < parts.size() ? parts[i + 1].first : tasks;
+      const int64_t from = std::max(begin, first), to = std::min(end, last);
+      if (from < to) RunTasks(parts[i], rows, from - first, to - first);
     }
   });
 }
 
-void MatMul(const PackedWeight& weight, const float* x, int64_t rows, float* out,
+}  // namespace
+
+void MatMul(const float* x, int64_t rows, absl::Span<const MatMulTarget> targets,
             MatMulContext& context) {
-  const GroupProductFn product = FindProduct(context.path(), weight.dtype(), context.numerics());
-  CHECK(product != nullptr) << Name(context.path()) << " " << Traits(weight.dtype()).name;
-  MatMulUsing(product, weight, x, rows, out, context);
+  MatMulBy(nullptr, x, rows, targets, context);
+}
+
+void MatMulUsing(GroupProductFn product, const float* x, int64_t rows, const MatMulTarget& target,
+                 MatMulContext& context) {
+  MatMulBy(product, x, rows, {target}, context);
 }
 
 }  // namespace parity::kernels

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "kernels/cpu/packed_weight.h"
 #include "kernels/cpu/product.h"
 #include "kernels/cpu/quantize.h"
@@ -41,15 +42,22 @@ class MatMulContext {
   std::vector<uint8_t> scratch_;
 };
 
-// out[t, r] = sum_k weight[r, k] * x[t, k]. x: [rows, weight.cols()], out: [rows, weight.rows()],
-// row-major, not overlapping. An activation that is not finite makes its row of outputs NaN under
-// native numerics of quantised types.
-void MatMul(const PackedWeight& weight, const float* x, int64_t rows, float* out,
+// A weight, and where its products go: [rows, weight->rows()], row-major.
+struct MatMulTarget {
+  const PackedWeight* weight;
+  float* out;
+};
+
+// out[t, r] = sum_k weight[r, k] * x[t, k] for each target; x: [rows, weight->cols()], row-major,
+// the same columns for all. Rows are prepared once for all weights that want them alike, and the
+// threads meet once. No out may overlap x or another. An activation that is not finite makes its
+// row of outputs NaN under native numerics of quantised types.
+void MatMul(const float* x, int64_t rows, absl::Span<const MatMulTarget> targets,
             MatMulContext& context);
 
 // The same with a given product: for tests of products that this machine's paths do not reach.
-void MatMulUsing(GroupProductFn product, const PackedWeight& weight, const float* x, int64_t rows,
-                 float* out, MatMulContext& context);
+void MatMulUsing(GroupProductFn product, const float* x, int64_t rows, const MatMulTarget& target,
+                 MatMulContext& context);
 
 }  // namespace parity::kernels
 

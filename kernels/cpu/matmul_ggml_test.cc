@@ -107,7 +107,7 @@ TEST_P(MatMulGgmlTest, NativeProductsAreGgmls) {
       ThreadPool pool(1);
       MatMulContext context(BestSimdPath(), Numerics::kNative, pool);
       std::vector<float> out(rows * tokens);
-      MatMul(**weight, x.data(), tokens, out.data(), context);
+      MatMul(x.data(), tokens, {{weight->get(), out.data()}}, context);
       const std::vector<float> expected = GgmlMatMul(type, bytes, rows, cols, x);
       EXPECT_LE(Nmse(expected, out), 1e-12) << cols << " columns, " << tokens << " tokens";
     }
@@ -139,7 +139,7 @@ TEST_P(QuantisedMatMulGgmlTest, BorderlineActivationsTellAPlantedInverseScale) {
        {ActivationQuantization::kLlama, ActivationQuantization::kPlantedInverseOfScale}) {
     MatMulContext context(BestSimdPath(), Numerics::kNative, pool, quantization);
     std::vector<float> out(rows);
-    MatMul(**weight, x.data(), 1, out.data(), context);
+    MatMul(x.data(), 1, {{weight->get(), out.data()}}, context);
     if (quantization == ActivationQuantization::kLlama) {
       EXPECT_LE(Nmse(expected, out), 1e-12);
     } else {

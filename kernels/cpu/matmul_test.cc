@@ -59,9 +59,9 @@ std::vector<float> Product(const Problem& problem, SimdPath path, Numerics numer
   const int64_t tokens = problem.x.size() / weight.cols();
   std::vector<float> out(tokens * weight.rows(), -1.0f);
   if (product == nullptr) {
-    MatMul(weight, problem.x.data(), tokens, out.data(), context);
+    MatMul(problem.x.data(), tokens, {{&weight, out.data()}}, context);
   } else {
-    MatMulUsing(product, weight, problem.x.data(), tokens, out.data(), context);
+    MatMulUsing(product, problem.x.data(), tokens, {&weight, out.data()}, context);
   }
   return out;
 }
@@ -287,9 +287,43 @@ TEST(MatMulTest, BitsDoNotDependOnThreadsOrOnOtherTokens) {
       MatMulContext context(BestSimdPath(), numerics, pool);
       std::vector<float> single(rows);
       for (int64_t t = 0; t < tokens; t += 7) {
-        MatMul(*problem.weight, problem.x.data() + t * cols, 1, single.data(), context);
+        MatMul(problem.x.data() + t * cols, 1, {{problem.weight.get(), single.data()}}, context);
         EXPECT_EQ(std::memcmp(single.data(), together.data() + t * rows, rows * sizeof(float)), 0)
             << Traits(dtype).name << " token " << t;
+      }
+    }
+  }
+}
+
+TEST(MatMulTest, WeightsOfOneCallHaveTheBitsThatTheyHaveAlone) {
+  // Alike, and of every kind of prepared rows; the smallest has fewer groups than there are
+  // threads.
+  const DType dtypes[] = {DType::kQ4_1, DType::kQ6_K, DType::kQ8_0, DType::kF16,
+                          DType::kQ4_K, DType::kF32,  DType::kBF16};
+  const int64_t cols = 768;
+  for (Numerics numerics : kBoth) {
+    for (const int64_t tokens : {1, 5, 300}) {
+      std::vector<Problem> problems;
+      std::vector<std::vector<float>> outs;
+      for (int64_t rows = 7; const DType dtype : dtypes) {
+        problems.push_back(MakeProblem(dtype, rows, cols, tokens));
+        problems.back().x = problems[0].x;
+        outs.emplace_back(tokens * rows, -1.0f);
+        rows += 37;
+      }
+      std::vector<MatMulTarget> targets;
+      for (size_t i = 0; i < problems.size(); ++i) {
+        targets.push_back({problems[i].weight.get(), outs[i].data()});
+      }
+      for (const int threads : {1, 3}) {
+        ThreadPool pool(threads);
+        MatMulContext context(BestSimdPath(), numerics, pool);
+        for (std::vector<float>& out : outs) std::fill(out.begin(), out.end(), -1.0f);
+        MatMul(problems[0].x.data(), tokens, targets, context);
+        for (size_t i = 0; i < problems.size(); ++i) {
+          EXPECT_TRUE(SameBits(outs[i], Product(problems[i], BestSimdPath(), numerics)))
+              << Traits(dtypes[i]).name << ", " << tokens << " tokens, " << threads << " threads";
+        }
       }
     }
   }

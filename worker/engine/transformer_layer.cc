@@ -8,13 +8,9 @@ kernels::Matrix Skip(kernels::Matrix m, int64_t rows) {
 }
 
 // out = weight x, plus the bias where the model has one.
-void Product(kernels::Backend& ops, const std::unique_ptr<kernels::Weight>& weight,
-             const std::unique_ptr<kernels::Vector>& bias, kernels::Matrix x, kernels::Matrix out) {
-  if (bias == nullptr) {
-    ops.MatMul(*weight, x, out);
-  } else {
-    ops.MatMulBias(*weight, *bias, x, out);
-  }
+kernels::Projection To(kernels::Matrix out, const std::unique_ptr<kernels::Weight>& weight,
+                       const std::unique_ptr<kernels::Vector>& bias) {
+  return {weight.get(), bias.get(), out};
 }
 
 // What some families do between one checkpoint and the next: the norm, and the tap after it.
@@ -45,13 +41,16 @@ void KeysAndQueries(kernels::Backend& ops, const model::ModelConfig& config,
                     const StepRows& all, const StepRows& tail, const Tap& tap) {
   const float eps = config.rms_epsilon;
   const bool queries = tail.count() > 0;
-  if (queries) {
-    Product(ops, w.wq, w.bq, tail.h, tail.q);
-    tap(Stage::kAttnQ, layer, tail.q);
+  const kernels::Projection q = To(tail.q, w.wq, w.bq);
+  const kernels::Projection k = To(all.k, w.wk, w.bk), v = To(all.v, w.wv, w.bv);
+  if (tail.count() == all.count()) {
+    ops.Project(all.h, {q, k, v});
+  } else {
+    if (queries) ops.Project(tail.h, {q});
+    ops.Project(all.h, {k, v});
   }
-  Product(ops, w.wk, w.bk, all.h, all.k);
+  if (queries) tap(Stage::kAttnQ, layer, tail.q);
   tap(Stage::kAttnK, layer, all.k);
-  Product(ops, w.wv, w.bv, all.h, all.v);
   tap(Stage::kAttnV, layer, all.v);
   if (queries) NormOptional(ops, w.q_norm, eps, tap, Stage::kAttnQNorm, layer, tail.q);
   NormOptional(ops, w.k_norm, eps, tap, Stage::kAttnKNorm, layer, all.k);
@@ -75,7 +74,7 @@ void AttentionBlock(kernels::Backend& ops, const model::ModelConfig& config, con
                                             .window = config.layer_table[layer].window};
   ops.Attention(attention, rows.q, rows.places, rows.context);
   tap(Stage::kAttnContext, layer, rows.context);
-  Product(ops, w.wo, w.bo, rows.context, rows.o);
+  ops.Project(rows.context, {To(rows.o, w.wo, w.bo)});
   tap(Stage::kAttnOut, layer, rows.o);
   NormOptional(ops, w.attn_post_norm, config.rms_epsilon, tap, Stage::kAttnPostNorm, layer, rows.o);
   AddAndNorm(ops, w.ffn_norm.get(), config.rms_epsilon, tap, Stage::kAttnResidual, layer, rows);
@@ -87,13 +86,12 @@ void MlpBlock(kernels::Backend& ops, const model::ModelConfig& config, const Lay
               const kernels::Vector* next_norm) {
   const float eps = config.rms_epsilon;
   tap(Stage::kMlpNorm, layer, rows.h);
-  Product(ops, w.gate, w.gate_bias, rows.h, rows.gate);
+  ops.Project(rows.h, {To(rows.gate, w.gate, w.gate_bias), To(rows.up, w.up, w.up_bias)});
   tap(Stage::kMlpGate, layer, rows.gate);
-  Product(ops, w.up, w.up_bias, rows.h, rows.up);
   tap(Stage::kMlpUp, layer, rows.up);
   ops.GatedActivation(config.activation, rows.gate, rows.up, rows.gate);
   tap(Stage::kMlpAct, layer, rows.gate);
-  Product(ops, w.down, w.down_bias, rows.gate, rows.o);
+  ops.Project(rows.gate, {To(rows.o, w.down, w.down_bias)});
   tap(Stage::kMlpDown, layer, rows.o);
   NormOptional(ops, w.ffn_post_norm, eps, tap, Stage::kMlpPostNorm, layer, rows.o);
   AddAndNorm(ops, next_norm, eps, tap, Stage::kLayerOut, layer, rows);
