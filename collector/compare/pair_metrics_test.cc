@@ -292,7 +292,7 @@ void ExpectClose(double found, double expected, double relative, absl::string_vi
 }
 
 TEST(PairMetricsOracleTest, AgreesWithNumpyInDouble) {
-  if (!NumpyOracle::Available()) GTEST_SKIP() << "python3 with numpy is not installed";
+  if (!NumpyOracle::Available()) GTEST_SKIP() << "python3 has no numpy (deploy/packages.txt)";
   const std::vector<RandomPair> pairs = RandomPairs();
   NumpyOracle oracle;
   for (const RandomPair& pair : pairs) oracle.Add(pair.a, pair.b);

@@ -36,7 +36,7 @@ Arithmetic ArithmeticOf(const Subject& subject) {
 TEST_P(OracleTest, IsWithinTheBound) {
   const auto& [subject, test] = GetParam();
   const std::unique_ptr<Backend> backend = subject.make();
-  if (backend == nullptr) GTEST_SKIP() << "this machine cannot run " << subject.name;
+  if (backend == nullptr) GTEST_SKIP() << "no instructions or card for " << subject.name;
   ASSERT_EQ(backend->numerics(), subject.numerics);
   const Arithmetic arithmetic = ArithmeticOf(subject);
   const bool device_native = arithmetic == Arithmetic::kDeviceNative;
@@ -52,9 +52,8 @@ TEST_P(BitsTest, AreTheSame) {
   const auto& [pair, test] = GetParam();
   const std::unique_ptr<Backend> base = pair.base.make();
   const std::unique_ptr<Backend> other = pair.other.make();
-  if (base == nullptr || other == nullptr) {
-    GTEST_SKIP() << "this machine cannot run " << pair.other.name;
-  }
+  if (base == nullptr) GTEST_SKIP() << "no instructions or card for " << pair.base.name;
+  if (other == nullptr) GTEST_SKIP() << "no instructions or card for " << pair.other.name;
   const std::vector<float> expected = test.run(*base, test.rows);
   EXPECT_TRUE(SameBits(expected, test.run(*other, test.rows))) << "all rows in one call";
   if (!pair.pieces) return;

@@ -38,8 +38,7 @@ class PathTest : public testing::TestWithParam<SimdPath> {};
 
 TEST_P(PathTest, IsCheckedOnThisMachine) {
   if (!Supported(GetParam())) {
-    GTEST_SKIP() << "this machine has no " << Name(GetParam())
-                 << ": its conformance is not checked";
+    GTEST_SKIP() << "this machine has no " << Name(GetParam()) << ": it is not checked";
   }
   EXPECT_NE(Cpu(GetParam(), Numerics::kNative, 1).make(), nullptr);
 }
