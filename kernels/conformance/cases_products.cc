@@ -240,7 +240,7 @@ Case ProjectCase(int64_t rows, uint32_t seed) {
           },
           bounds,
           1e-10,
-          1e-4};
+          1e-4};  // as ProductCase's
 }
 
 // `multiplied`: whether the table is the head's weight too.

@@ -11,7 +11,8 @@ namespace parity::kernels {
 double ReadBytesPerSecond(int64_t bytes, int threads);
 
 // Products of bytes a second of `threads` threads together, with operands in registers: AVX2's
-// maddubs and its addition in 16 bits. 0 on machines without AVX2.
+// maddubs and its addition in 16 bits, which waits for it, as in any sum. 0 on machines without
+// AVX2.
 double ByteProductsPerSecond(int threads);
 
 }  // namespace parity::kernels
