@@ -7,6 +7,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "kernels/cpu/kv_cache.h"
+#include "kernels/cpu/rounding.h"
 
 namespace parity::kernels {
 namespace {
@@ -17,6 +18,7 @@ constexpr int64_t kTileQueries = 6;
 constexpr int64_t kSplitPositions = 256;
 // Key blocks of one piece of a split row: 128 positions.
 constexpr int64_t kBlocksPerPiece = 8;
+
 // Consecutive rows of one sequence.
 struct Tile {
   int64_t first_row;
@@ -107,8 +109,8 @@ class Attender {
     for (int64_t r = 0; r < tile.rows; ++r) {
       most = std::max<int64_t>(most, places_[tile.first_row + r].position + 1);
     }
-    const int64_t padded = (most + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
-    const int64_t each = (size + kKeyBlock - 1) / kKeyBlock * kKeyBlock + padded + stride;
+    const int64_t padded = RoundUp(most, kKeyBlock);
+    const int64_t each = RoundUp(size, kKeyBlock) + padded + stride;
     const int64_t needed = each * tile.rows * heads;
     if (static_cast<int64_t>(scratch.size()) < needed) scratch.resize(needed);
     S* memory = reinterpret_cast<S*>(scratch.data());
@@ -197,7 +199,7 @@ class Attender {
       begin = std::min(begin, query.begin);
       end = std::max(end, query.end);
     }
-    return {begin / kKeyBlock, (end + kKeyBlock - 1) / kKeyBlock};
+    return {begin / kKeyBlock, DivideUp(end, kKeyBlock)};
   }
 
   // The first key that a task reads, and the first value.
@@ -229,7 +231,7 @@ class Attender {
     const Queries all = Prepare(tile, 0, spec_.heads, scratch);
     const auto queries = absl::MakeConstSpan(all);
     const auto [first, last] = Blocks(queries);
-    const int64_t pieces = (last - first + kBlocksPerPiece - 1) / kBlocksPerPiece;
+    const int64_t pieces = DivideUp(last - first, kBlocksPerPiece);
     const int64_t from = first, to = last;
     pool.Run(pieces * spec_.kv_heads, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; ++i) {

@@ -7,14 +7,9 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/cpu/rounding.h"
 
 namespace parity::kernels {
-namespace {
-
-int64_t RoundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<CpuKvCache>> CpuKvCache::Create(const KvShape& shape) {
   if (shape.layers < 1 || shape.kv_heads < 1 || shape.head_size < 1 || shape.capacity < 1) {
     return absl::InvalidArgumentError(

@@ -6,13 +6,12 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/container/inlined_vector.h"
+#include "kernels/cpu/rounding.h"
 
 namespace parity::kernels {
 namespace {
 
 constexpr int64_t kAlignment = 64;
-
-int64_t RoundedUp(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 // Prepared activations of one token block stay in a quarter of a 512 KiB L2 while every group of
 // weights passes by them.
@@ -66,16 +65,16 @@ GroupProductFn FindProduct(SimdPath path, DType dtype, Numerics numerics) {
 // The rows of one call as a kind of weights wants them.
 struct PreparedRows {
   ActivationKind kind;
-  int64_t stride;
-  const uint8_t* data;
+  int64_t stride;       // bytes
+  int64_t token_block;  // rows that a group of weights meets at a time
+  const uint8_t* data = nullptr;
 };
 
 // One weight's part of a call: tasks [first, first + its groups x blocks of tokens).
 struct Part {
   GroupProductFn product;
   const PackedWeight* weight;
-  PreparedRows x;
-  int64_t token_block;
+  const PreparedRows* x;
   float* out;
   int64_t first;
 };
@@ -85,21 +84,21 @@ struct Part {
 void RunTasks(const Part& part, int64_t rows, int64_t begin, int64_t end) {
   const PackedWeight& weight = *part.weight;
   int64_t group = begin % weight.groups();
-  int64_t token = begin / weight.groups() * part.token_block;
+  int64_t token = begin / weight.groups() * part.x->token_block;
   for (int64_t task = begin; task < end; ++task) {
     const int64_t first_row = group * kGroupRows;
     part.product(
         {.group = weight.group(group),
          .blocks = weight.blocks(),
-         .activations = part.x.data + token * part.x.stride,
-         .activation_stride = part.x.stride,
-         .tokens = std::min(part.token_block, rows - token),
+         .activations = part.x->data + token * part.x->stride,
+         .activation_stride = part.x->stride,
+         .tokens = std::min(part.x->token_block, rows - token),
          .out = part.out + token * weight.rows() + first_row,
          .out_stride = weight.rows(),
          .out_rows = static_cast<int>(std::min<int64_t>(kGroupRows, weight.rows() - first_row))});
     if (++group == weight.groups()) {
       group = 0;
-      token += part.token_block;
+      token += part.x->token_block;
     }
   }
 }
@@ -138,14 +137,15 @@ absl::InlinedVector<PreparedRows, 2> PrepareRows(const float* x, int64_t rows,
     CHECK_EQ(target.weight->cols(), cols) << target.weight->source().name;
     const ActivationKind kind = KindFor(*target.weight, context.numerics());
     if (absl::c_any_of(prepared, [&](const PreparedRows& p) { return p.kind == kind; })) continue;
-    prepared.push_back({kind, RowStride(kind, cols), nullptr});
-    bytes += RoundedUp(rows * prepared.back().stride);
+    const int64_t stride = RowStride(kind, cols);
+    prepared.push_back({kind, stride, std::min(rows, TokenBlock(kind, stride))});
+    bytes += RoundUp(rows * stride, kAlignment);
   }
   uint8_t* scratch = context.Scratch(bytes);
   for (PreparedRows& p : prepared) {
     PrepareActivations(p.kind, x, rows, cols, context, p.stride, scratch);
     p.data = scratch;
-    scratch += RoundedUp(rows * p.stride);
+    scratch += RoundUp(rows * p.stride, kAlignment);
   }
   return prepared;
 }
@@ -159,14 +159,13 @@ void MatMulBy(GroupProductFn product, const float* x, int64_t rows,
   int64_t tasks = 0;
   for (const auto& [weight, out] : targets) {
     const ActivationKind kind = KindFor(*weight, context.numerics());
-    const PreparedRows& p =
+    const PreparedRows& own_rows =
         *absl::c_find_if(prepared, [&](const PreparedRows& p) { return p.kind == kind; });
     const GroupProductFn own =
         product ? product : FindProduct(context.path(), weight->dtype(), context.numerics());
     CHECK(own != nullptr) << Name(context.path()) << " " << Traits(weight->dtype()).name;
-    const int64_t token_block = std::min(rows, TokenBlock(kind, p.stride));
-    parts.push_back({own, weight, p, token_block, out, tasks});
-    tasks += (rows + token_block - 1) / token_block * weight->groups();
+    parts.push_back({own, weight, &own_rows, out, tasks});
+    tasks += DivideUp(rows, own_rows.token_block) * weight->groups();
   }
   context.pool().Run(tasks, [&](int64_t begin, int64_t end, int /*thread*/) {
     for (size_t i = 0; i < parts.size(); ++i) {

@@ -7,11 +7,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "kernels/cpu/rounding.h"
 
 namespace parity::kernels {
 namespace {
-
-int64_t DivideUp(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
 absl::Status CheckShape(const WeightSource& source) {
   const DTypeTraits& traits = Traits(source.dtype);

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "kernels/cpu/quantize_avx2.h"
+#include "kernels/cpu/rounding.h"
 #include "kernels/half.h"
 
 namespace parity::kernels {
@@ -116,7 +117,7 @@ int64_t BlockElements(ActivationKind kind) {
 
 int64_t ActivationRowBytes(ActivationKind kind, int64_t cols) {
   const int64_t elements = BlockElements(kind);
-  return (cols + elements - 1) / elements * BlockBytes(kind);
+  return DivideUp(cols, elements) * BlockBytes(kind);
 }
 
 void PrepareActivationRow(ActivationKind kind, ActivationQuantization quantization, SimdPath path,

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "kernels/cpu/rounding.h"
+
 namespace parity::kernels {
 namespace {
 
@@ -55,8 +57,7 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::Run(int64_t tasks, Body body, int64_t min_range) {
   if (tasks <= 0) return;
   const int64_t range =
-      std::max({int64_t{1}, min_range,
-                (tasks + threads() * kRangesPerThread - 1) / (threads() * kRangesPerThread)});
+      std::max({int64_t{1}, min_range, DivideUp(tasks, threads() * kRangesPerThread)});
   if (helpers_.empty() || tasks <= range) {
     body(0, tasks, 0);
     return;
@@ -64,7 +65,7 @@ void ThreadPool::Run(int64_t tasks, Body body, int64_t min_range) {
   body_ = &body;
   tasks_ = tasks;
   range_ = range;
-  ranges_ = static_cast<uint32_t>((tasks + range - 1) / range);
+  ranges_ = static_cast<uint32_t>(DivideUp(tasks, range));
   done_.store(0, std::memory_order_relaxed);
   const uint64_t number = (open_.load(std::memory_order_relaxed) >> 32) + 1;
   open_.store(number << 32 | ranges_, std::memory_order_release);

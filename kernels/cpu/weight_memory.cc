@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/cpu/rounding.h"
+
 namespace parity::kernels {
 namespace {
 
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kHugePage = int64_t{2} << 20;  // bytes, x86-64
-
-int64_t RoundUp(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
 
